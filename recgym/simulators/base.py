@@ -20,10 +20,12 @@ class Observed(NamedTuple):
         profile: observable features of each user, such as age group or a survey answer; P may be 0.
         history: what the system has on record from before the episode, or None if it starts with a blank record. Times
             are negative or zero: the episode starts at 0 s.
+        group: which users share environment parameters, ids ``0..G-1``; None if all do.
     """
 
     profile: Float32[Array, "B P"]
-    history: History | None
+    history: History | None = None
+    group: Int64[Array, "B"] | None = None
 
 
 class UserModel(ABC, Generic[State]):
@@ -59,8 +61,15 @@ class UserModel(ABC, Generic[State]):
         """
 
     @abstractmethod
-    def sample_users(self, n: int, generator: Generator) -> State:
-        """Draw ``n`` new users at the start of a session."""
+    def sample_users(self, n: int, generator: Generator, rows: Int64[Array, "n"] | None = None) -> State:
+        """Draw ``n`` new users at the start of a session.
+
+        Args:
+            n: how many.
+            generator: the source of randomness; says where the arrays live.
+            rows: which rows of the batch they take, ``0..n-1`` if None. Only a model whose environment parameters differ
+                by row (a simulator of its own for each group) looks at them.
+        """
 
     @abstractmethod
     def respond(self, state: State, slate: Int64[Array, "B K"], generator: Generator) -> Response:
