@@ -1,1 +1,5 @@
-"""The reinforcement-learning gym for sequential recommendation."""
+"""The reinforcement-learning gym for sequential recommendation; importing it registers the environments."""
+
+from recgym.envs.registration import register_environments
+
+register_environments()

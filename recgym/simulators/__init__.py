@@ -1,1 +1,17 @@
-"""To be filled."""
+"""Simulated users, hand-made and learned, behind one face."""
+
+from recgym.simulators.base import Observed, UserModel
+from recgym.simulators.choice import (
+    ExponentialCascade,
+    MultinomialLogit,
+    MultinomialProportional,
+    ProportionalCascade,
+)
+from recgym.simulators.interest_evolution import InterestEvolution, InterestEvolutionConfig
+from recgym.simulators.long_term_satisfaction import LongTermSatisfaction, LongTermSatisfactionConfig
+
+__all__ = [
+    "UserModel", "Observed",
+    "LongTermSatisfaction", "LongTermSatisfactionConfig", "InterestEvolution", "InterestEvolutionConfig",
+    "MultinomialProportional", "MultinomialLogit", "ExponentialCascade", "ProportionalCascade",
+]  # fmt: skip

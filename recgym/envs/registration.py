@@ -1,0 +1,28 @@
+"""The environments in Gymnasium's registry: the only registry that recgym has."""
+
+import gymnasium as gym
+
+__all__ = ["register_environments", "registered"]
+
+_MODULES = {
+    "LongTermSatisfaction-v0": ("recgym.envs.long_term_satisfaction", ""),
+    "LongTermSatisfactionRecSim-v0": ("recgym.envs.long_term_satisfaction", "recsim_"),
+    "InterestEvolution-v0": ("recgym.envs.interest_evolution", ""),
+    "LearnedUsers-v0": ("recgym.envs.learned_users", ""),
+}
+
+
+def register_environments() -> None:
+    """Register every environment, once. The end of an episode belongs to the task, so no step limit is added."""
+    for name, (module, prefix) in _MODULES.items():
+        if f"recgym/{name}" not in gym.registry:
+            gym.register(
+                id=f"recgym/{name}",
+                entry_point=f"{module}:{prefix}env",
+                vector_entry_point=f"{module}:{prefix}vector_env",
+            )
+
+
+def registered() -> tuple[str, ...]:
+    """The ids of recgym's environments."""
+    return tuple(sorted(name for name in gym.registry if name.startswith("recgym/")))

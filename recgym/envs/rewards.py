@@ -1,0 +1,80 @@
+"""What a step is worth: rewards and costs made from feedback channels, or any function of your own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from jaxtyping import Bool, Float32, Int64
+
+from recgym.arrays import namespace
+from recgym.data.schema import FeedbackSchema
+from recgym.types import Array, Response
+
+__all__ = ["ChannelReward", "Outcome", "RewardFn", "VectorReward"]
+
+
+class Outcome(NamedTuple):
+    """One step of a batch of users, as a system could see it.
+
+    Attributes:
+        slate: item ids shown.
+        response: the users' feedback.
+        left: users whose session ended with this step.
+        step: steps of the episode so far, this one included.
+    """
+
+    slate: Int64[Array, "B K"]
+    response: Response
+    left: Bool[Array, "B"]
+    step: Int64[Array, "B"]
+
+
+class RewardFn(Protocol):
+    """Any callable from an outcome to a reward ``[B]``, or ``[B, V]`` for a vector of objectives."""
+
+    def __call__(self, outcome: Outcome) -> Array:
+        """The reward of each user."""
+        ...
+
+
+@dataclass(frozen=True)
+class ChannelReward:
+    """Weighted sum of feedback channels, summed over the slate.
+
+    Attributes:
+        schema: of the user model.
+        weights: channel name to weight; channels not named count nothing.
+    """
+
+    schema: FeedbackSchema
+    weights: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        for name in self.weights:
+            self.schema.index(name)
+
+    def __call__(self, outcome: Outcome) -> Float32[Array, "B"]:
+        """See :class:`RewardFn`."""
+        total = None
+        for name, weight in self.weights.items():
+            channel = outcome.response.feedback[:, :, self.schema.index(name)]
+            part = channel[:, 0] if channel.shape[1] == 1 else channel.sum(axis=1)
+            part = part if weight == 1.0 else part * weight
+            total = part if total is None else total + part
+        return namespace(outcome.step).zeros_like(outcome.step) * 0.0 if total is None else total
+
+
+@dataclass(frozen=True)
+class VectorReward:
+    """Several rewards side by side, one column each.
+
+    Attributes:
+        parts: the rewards, each ``[B]``.
+    """
+
+    parts: tuple[RewardFn, ...]
+
+    def __call__(self, outcome: Outcome) -> Float32[Array, "B V"]:
+        """See :class:`RewardFn`."""
+        columns = [part(outcome) for part in self.parts]
+        return namespace(columns[0]).stack(columns, -1)

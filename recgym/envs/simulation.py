@@ -1,0 +1,231 @@
+"""The tensor core: B simulated users, stepped together on one device."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Float64, Int64
+
+from recgym.arrays import arange, full, gather, namespace, set_rows, zeros
+from recgym.envs.history import HistoryRing
+from recgym.envs.observations import Observation
+from recgym.envs.rewards import Outcome
+from recgym.envs.task import Task
+from recgym.seeding import make_generator
+from recgym.types import Array, Generator, History, Response
+
+__all__ = ["Simulation", "SimulationState", "Transition"]
+
+
+class Transition(NamedTuple):
+    """What one step did.
+
+    Attributes:
+        slate: item ids shown.
+        response: the users' feedback.
+        reward: ``[B]``, or ``[B, V]`` for a vector reward.
+        costs: each ``[B]``, by name.
+        terminated: users who left.
+        truncated: users who would have gone on, but reached the horizon.
+    """
+
+    slate: Int64[Array, "B K"]
+    response: Response
+    reward: Array
+    costs: dict[str, Array]
+    terminated: Bool[Array, "B"]
+    truncated: Bool[Array, "B"]
+
+
+class SimulationState(NamedTuple):
+    """A complete copy of a simulation's state, its generator included; see :meth:`Simulation.get_state`."""
+
+    users: Any
+    ring: HistoryRing
+    candidates: Array | None
+    clock_s: Array
+    steps: Array
+    generator: Any
+
+
+class Simulation:
+    """B users of one task, side by side.
+
+    Users whose episode has ended stay as they are until :meth:`reset_rows` puts new ones in their place: when to do so is
+    the business of the faces (:class:`recgym.envs.RecVectorEnv` and others). :meth:`reset` must come first.
+
+    Args:
+        task: what is simulated.
+        num_users: B.
+        device: ``"cpu"`` or another torch device, or ``"numpy"``, which is faster for few users.
+        seed: root seed of the users' randomness.
+
+    Attributes:
+        task: what is simulated; its model lives on :attr:`device`.
+        users: the users' states, hidden parts included. Policies must not look here.
+        ring: the record of consumption.
+        candidates: item ids on offer, ``[B, M]``; None if an action is an item id.
+        clock_s: seconds since each user's episode began, float64.
+        steps: steps since each user's episode began, int64.
+        padded_features: item features with a row of zeros for the padding id, ``[N + 1, D]``.
+    """
+
+    def __init__(self, task: Task, num_users: int, *, device: str = "cpu", seed: int = 0) -> None:
+        if num_users < 1:
+            raise ValueError(f"at least 1 user is needed, found num_users={num_users}")
+        if device == "numpy" and not task.model.runs_on_numpy:
+            raise ValueError(f"{type(task.model).__name__} runs on torch devices only, found device='numpy'")
+        self.task = task
+        self.model = task.model.on(device)
+        self.num_users = num_users
+        self.device = device
+        self.num_candidates = task.num_candidates
+        self.generator: Generator = make_generator(seed, "users", device=device)
+        features = self.model.item_features
+        self.padded_features: Float32[Array, "N_plus_1 D"] = namespace(features).concatenate(
+            [features, namespace(features).zeros_like(features[:1])], 0
+        )
+        self._rows = arange(num_users, device)
+        self.ring = HistoryRing.empty(
+            num_users, task.window, len(self.model.schema), self.model.num_items, device
+        )
+        self.clock_s: Float64[Array, "B"] = zeros((num_users,), "float64", device)
+        self.steps: Int64[Array, "B"] = zeros((num_users,), "int64", device)
+        self.candidates: Int64[Array, "B M"] | None = None
+        self.users: Any = None
+
+    def reset(self, seed: int | None = None) -> None:
+        """Start all users anew; with a seed, from a fresh generator."""
+        if seed is not None:
+            self.generator = make_generator(seed, "users", device=self.device)
+        self.users = self.model.sample_users(self.num_users, self.generator)
+        self._start_rows(self._rows, self.users)
+        self._draw_candidates()
+
+    def reset_rows(self, mask: Bool[Array, "B"]) -> None:
+        """Put new users in the rows where the mask holds. Candidates of all users stay; they are already fresh."""
+        rows = namespace(mask).where(mask)[0]
+        if rows.shape[0] == 0:
+            return
+        fresh = self.model.sample_users(int(rows.shape[0]), self.generator, rows)
+        self.users = set_rows(self.users, rows, fresh)
+        self._start_rows(rows, fresh)
+
+    def _start_rows(self, rows: Array, users: Any) -> None:
+        self.ring.write(rows, self.model.observe(users).history)
+        self.clock_s[rows] = 0.0
+        self.steps[rows] = 0
+
+    def _draw_candidates(self) -> None:
+        self.candidates = self.task.candidates.draw(self.num_users, self.model.num_items, self.generator)
+
+    def slate_of(self, action: Array) -> Int64[Array, "B K"]:
+        """The item ids that an action shows.
+
+        Args:
+            action: candidate indices ``[B]`` or ``[B, K]``, or preference vectors ``[B, D]``.
+        """
+        if self.task.action == "preference":
+            action = self._rank(action)
+        indices = action[:, None] if action.ndim == 1 else action
+        return indices if self.candidates is None else gather(self.candidates, indices)
+
+    def _rank(self, preference: Array) -> Int64[Array, "B K"]:
+        """The K candidates whose features have the largest dot product with the preference, best first."""
+        if self.candidates is None:
+            scores = preference @ self.model.item_features.T
+        else:
+            features = self.model.item_features[self.candidates]
+            scores = (features @ preference[:, :, None])[:, :, 0]
+        if self.task.mask_consumed:
+            scores = namespace(scores).where(self.allowed(), scores, -float("inf"))
+        k = self.task.slate_size
+        if isinstance(scores, np.ndarray):
+            return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        return torch.topk(scores, k, dim=1).indices
+
+    def step(self, action: Array) -> Transition:
+        """Show each user a slate and let them answer.
+
+        Args:
+            action: see :meth:`slate_of`; its values are not checked here, the faces do that.
+        """
+        task, model, generator = self.task, self.model, self.generator
+        slate = self.slate_of(action)
+        response = model.respond(self.users, slate, generator)
+        self.clock_s = self.clock_s + model.step_seconds(self.users, slate, response)
+        self.ring.append(slate, response.feedback, self.clock_s, self.device)
+        self.users = model.advance(self.users, slate, response, generator)
+        self.steps = self.steps + 1
+        left = model.has_left(self.users)
+        outcome = Outcome(slate, response, left, self.steps)
+        if task.horizon is None:
+            truncated = namespace(left).zeros_like(left)
+        else:
+            truncated = (self.steps >= task.horizon) & ~left
+        costs = {name: cost(outcome) for name, cost in task.costs.items()}
+        transition = Transition(slate, response, task.reward(outcome), costs, left, truncated)
+        self._draw_candidates()
+        return transition
+
+    def observation(self) -> Observation:
+        """What the agent sees now."""
+        return self.task.observer(self)
+
+    def profile(self) -> Float32[Array, "B P"]:
+        """The users' observable features."""
+        return self.model.observe(self.users).profile
+
+    def group(self) -> Int64[Array, "B"] | None:
+        """Which users share environment parameters; None if all do."""
+        return self.model.observe(self.users).group
+
+    def history(self) -> History:
+        """The last T consumed events of each user, right-aligned."""
+        return self.ring.window(self.device)
+
+    def allowed(self) -> Bool[Array, "B M"]:
+        """Which candidates may be shown: all, or those not in the visible history if the task masks consumed items.
+
+        A user who has consumed every candidate is allowed all of them, so that there is always an action.
+        """
+        shape = (self.num_users, self.num_candidates)
+        if not self.task.mask_consumed:
+            return full(shape, True, "bool", self.device)
+        if self.candidates is None:
+            seen = zeros((self.num_users, self.model.num_items + 1), "bool", self.device)
+            seen[self._rows[:, None], self.ring.items[:, :-1]] = True
+            seen = seen[:, :-1]
+        else:
+            seen = (self.candidates[:, :, None] == self.ring.items[:, None, :-1]).any(-1)
+        return ~seen | seen.all(-1)[:, None]
+
+    def expected(self, slate: Int64[Array, "B K"]) -> Response:
+        """The true expected feedback of a slate of item ids, for oracles and regret only."""
+        return self.model.expected(self.users, slate)
+
+    def get_state(self) -> SimulationState:
+        """A copy from which :meth:`set_state` continues exactly, draws included, for branching and look-ahead."""
+        generator = self.generator
+        numpy = isinstance(generator, np.random.Generator)
+        return SimulationState(
+            users=_copy(self.users), ring=_copy(self.ring), candidates=_copy(self.candidates),
+            clock_s=_copy(self.clock_s), steps=_copy(self.steps),
+            generator=generator.bit_generator.state if numpy else generator.get_state(),
+        )  # fmt: skip
+
+    def set_state(self, state: SimulationState) -> None:
+        """Go back to a state from :meth:`get_state`; the state can be used again."""
+        self.users, self.ring, self.candidates, self.clock_s, self.steps = (_copy(part) for part in state[:5])
+        if isinstance(self.generator, np.random.Generator):
+            self.generator.bit_generator.state = state.generator
+        else:
+            self.generator.set_state(state.generator)
+
+
+def _copy(tree: Any) -> Any:
+    if isinstance(tree, tuple):
+        return type(tree)(*(_copy(leaf) for leaf in tree))
+    if isinstance(tree, np.ndarray):
+        return tree.copy()
+    return tree.clone() if isinstance(tree, torch.Tensor) else tree

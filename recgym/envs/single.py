@@ -1,0 +1,112 @@
+"""One simulated user as a plain Gymnasium environment."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from recgym.arrays import from_numpy, to_numpy
+from recgym.envs.actions import action_space, check_actions
+from recgym.envs.autoreset import AutoresetMode
+from recgym.envs.simulation import Simulation
+from recgym.envs.task import Task
+from recgym.envs.vector import RecVectorEnv, default_device, numpy_observation, root_seed, step_info
+
+__all__ = ["RecEnv", "faces"]
+
+
+def _row(tree: Any) -> Any:
+    """Row 0 of a dictionary of batched arrays."""
+    if isinstance(tree, dict):
+        return {key: _row(value) for key, value in tree.items()}
+    return tree[0]
+
+
+class RecEnv(gym.Env[Any, Any]):
+    """One simulated user: the B = 1 view of a simulation.
+
+    Args:
+        task: what is simulated.
+        device: ``"numpy"`` or a torch device; by default the faster one for a single user.
+        seed: root seed, used until ``reset(seed=...)`` gives another; drawn if None.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own spelling
+
+    def __init__(self, task: Task, *, device: str | None = None, seed: int | None = None) -> None:
+        self.simulation = Simulation(task, 1, device=device or default_device(task, 1), seed=root_seed(seed))
+        self.observation_space = task.observer.space(task)
+        self.action_space = action_space(task)
+        self._started = False
+
+    @property
+    def task(self) -> Task:
+        """What is simulated."""
+        return self.simulation.task
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Draw a new user and start a session."""
+        super().reset(seed=seed)
+        self.simulation.reset(seed)
+        self._started = True
+        return _row(numpy_observation(self.simulation)), _row(step_info(self.simulation, None))
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Show the user a slate.
+
+        Raises:
+            ValueError: the action lies outside the space, or ``reset`` has not been called.
+        """
+        if not self._started:
+            raise ValueError("reset() must be called before step()")
+        simulation = self.simulation
+        checked = check_actions(simulation.task, np.asarray(action)[None], 1)
+        transition = simulation.step(from_numpy(checked, simulation.device))
+        reward = to_numpy(transition.reward)[0]
+        return (
+            _row(numpy_observation(simulation)),
+            float(reward) if reward.ndim == 0 else reward,
+            bool(transition.terminated[0]),
+            bool(transition.truncated[0]),
+            _row(step_info(simulation, transition)),
+        )
+
+    def action_masks(self) -> np.ndarray:
+        """Which candidates may be chosen, ``[M]``, or ``[K * M]`` for slates, as MaskablePPO reads it."""
+        return np.tile(to_numpy(self.simulation.allowed())[0], self.task.slate_size)
+
+    def get_state(self) -> Any:
+        """A copy of everything that changes, for branching; see :meth:`Simulation.get_state`."""
+        return self.simulation.get_state()
+
+    def set_state(self, state: Any) -> None:
+        """Go back to a state from :meth:`get_state`."""
+        self.simulation.set_state(state)
+        self._started = True
+
+
+def faces(make_task: Callable[..., Task]) -> tuple[Callable[..., RecEnv], Callable[..., RecVectorEnv]]:
+    """The two entry points that Gymnasium's registry wants, from one function that makes the task.
+
+    Args:
+        make_task: a function of keyword arguments, which become those of ``gym.make`` and ``gym.make_vec``.
+
+    Returns:
+        A function that makes a :class:`RecEnv`, and one that makes a :class:`RecVectorEnv`.
+    """
+
+    def env(*, device: str | None = None, seed: int | None = None, **settings: Any) -> RecEnv:
+        return RecEnv(make_task(**settings), device=device, seed=seed)
+
+    def vector_env(
+        num_envs: int = 1,
+        *,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        device: str | None = None,
+        seed: int | None = None,
+        **settings: Any,
+    ) -> RecVectorEnv:
+        return RecVectorEnv(make_task(**settings), num_envs, autoreset_mode=autoreset_mode, device=device, seed=seed)
+
+    return env, vector_env

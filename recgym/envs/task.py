@@ -1,0 +1,61 @@
+"""A task: simulated users, what may be shown to them, what it is worth and what the agent sees of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from recgym.envs.candidates import CandidateSource, FullCatalogue
+from recgym.envs.observations import HistoryObserver, Observer
+from recgym.envs.rewards import RewardFn
+from recgym.simulators.base import UserModel
+
+__all__ = ["Task"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything that defines an environment, except how many users there are, where they live and the seed.
+
+    Attributes:
+        model: the simulated users.
+        reward: what a step is worth.
+        observer: what the agent sees.
+        slate_size: K.
+        candidates: which items may be chosen.
+        action: ``"items"`` (a candidate index, or K of them in order) or ``"preference"`` (a vector that ranks the
+            candidates by dot product with their item features).
+        horizon: steps after which an episode is truncated; None for none. The end that belongs to the users themselves
+            is the model's ``has_left``.
+        window: T, events that the history keeps; at least K.
+        costs: named quantities that a constrained agent must keep in bounds, reported in ``info["costs"]``.
+        mask_consumed: whether items in the visible history are masked from being shown again.
+        name: for messages and checkpoints.
+    """
+
+    model: UserModel[Any]
+    reward: RewardFn
+    observer: Observer = field(default_factory=HistoryObserver)
+    slate_size: int = 1
+    candidates: CandidateSource = field(default_factory=FullCatalogue)
+    action: Literal["items", "preference"] = "items"
+    horizon: int | None = None
+    window: int = 20
+    costs: Mapping[str, RewardFn] = field(default_factory=dict)
+    mask_consumed: bool = False
+    name: str = "task"
+
+    def __post_init__(self) -> None:
+        m = self.num_candidates
+        if not 1 <= self.slate_size <= m:
+            raise ValueError(f"{self.name}: slate_size must be in 1..{m} (the candidates), found {self.slate_size}")
+        if self.window < self.slate_size:
+            raise ValueError(f"{self.name}: window must be at least the slate size {self.slate_size}, found {self.window}")
+        if self.horizon is not None and self.horizon < 1:
+            raise ValueError(f"{self.name}: horizon must be at least 1 step, found {self.horizon}")
+        if self.action not in ("items", "preference"):
+            raise ValueError(f"{self.name}: action must be 'items' or 'preference', found {self.action!r}")
+
+    @property
+    def num_candidates(self) -> int:
+        """M."""
+        return self.candidates.size(self.model.num_items)
