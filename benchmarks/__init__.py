@@ -1,0 +1,1 @@
+"""Speed of the package, side by side with its peers; results lie in ``benchmarks/results``."""

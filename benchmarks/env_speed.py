@@ -1,0 +1,237 @@
+"""Speed of every environment with a random policy, beside RecSim: ``python -m benchmarks.env_speed --json``.
+
+What is timed, for each environment at B = 1, 64, 1024 and 16384:
+
+* ``gymnasium``: ``step`` of the vector environment (of ``gym.make`` with its default wrappers and ``reset`` at B = 1),
+  observations, rewards, ``info`` and autoreset included;
+* ``core``: ``step`` and ``reset_rows`` of the :class:`recgym.envs.Simulation` inside it, without observations.
+
+The policy draws distinct candidates inside the timed part. At B = 1 both sides call ``random.sample``, which costs
+RecSim no more than the shuffle of its own random agent. A batch takes K neighbouring candidates from a random start on,
+one draw a user: as random as any slate, because the candidates themselves come in random order. Steps that only reset a
+user are not counted.
+
+RecSim's rows are there if ``python -m benchmarks.peers.setup`` made its environment; its runs and ours at B = 1
+alternate, and ``ratios`` has the quotients. Gymnasium's numpy CartPole is a yardstick for the machine.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+import recgym  # noqa: F401  registers the environments
+from benchmarks.measure import RESULTS, Face, Ratio, Row, paired, rate, report, write_result
+from benchmarks.peers.recsim_env import DEFAULT_ROOT, PEERS, RecSimCase, find_python
+from recgym.arrays import arange, integers
+from recgym.envs import Simulation
+from recgym.seeding import make_generator
+
+__all__ = ["CASES", "Case", "main", "measure"]
+
+BATCHES = (1, 64, 1024, 16384)
+YARDSTICK = ("CartPole-v1", 1024)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An environment to time.
+
+    Attributes:
+        name: how rows name it.
+        env_id: its Gymnasium id.
+        kwargs: arguments of its construction.
+        peer: RecSim's environment of the same kind and size, if any.
+    """
+
+    name: str
+    env_id: str
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    peer: RecSimCase | None = None
+
+    def make(self, B: int) -> Any:
+        """The environment with B users: of ``gym.make`` for one, of ``gym.make_vec`` for more."""
+        if B == 1:
+            return gym.make(self.env_id, **self.kwargs)
+        return gym.make_vec(self.env_id, num_envs=B, vectorization_mode="vector_entry_point", **self.kwargs)
+
+
+CASES: tuple[Case, ...] = (
+    Case("recgym/LongTermSatisfaction-v0", "recgym/LongTermSatisfaction-v0", peer=PEERS[0]),
+    Case("recgym/LongTermSatisfactionRecSim-v0", "recgym/LongTermSatisfactionRecSim-v0", peer=PEERS[0]),
+    Case("recgym/InterestEvolution-v0", "recgym/InterestEvolution-v0", peer=PEERS[1]),
+    Case(
+        "recgym/InterestEvolution-v0(100, 5)",
+        "recgym/InterestEvolution-v0",
+        {"num_candidates": 100, "slate_size": 5},
+        peer=PEERS[2],
+    ),
+)
+
+
+def _single_step(env: Any) -> Callable[[], int]:
+    """One step of a ``gym.make`` environment, then ``reset`` if the episode ended."""
+    simulation: Simulation = env.unwrapped.simulation
+    choices, k = range(simulation.num_candidates), simulation.task.slate_size
+    draw = random.Random(0).sample
+    env.reset(seed=0)
+
+    def call() -> int:
+        slate = draw(choices, k)
+        _, _, terminated, truncated, _ = env.step(slate[0] if k == 1 else np.array(slate))
+        if terminated or truncated:
+            env.reset()
+        return 1
+
+    return call
+
+
+def _vector_step(env: gym.vector.VectorEnv[Any, Any, Any], draw: Callable[[], np.ndarray]) -> Callable[[], int]:
+    """One step of all users; those that it merely resets, as next-step autoreset does, are not counted."""
+    mode = env.metadata.get("autoreset_mode")
+    resets_take_a_step = mode is None or mode.value == "NextStep"
+    resetting = 0
+    env.reset(seed=0)
+
+    def call() -> int:
+        nonlocal resetting
+        stepped = env.num_envs - resetting
+        _, _, terminated, truncated, _ = env.step(draw())
+        if resets_take_a_step:
+            resetting = int(np.count_nonzero(terminated | truncated))
+        return stepped
+
+    return call
+
+
+def _random_slates(simulation: Simulation, device: str) -> Callable[[], Any]:
+    """Draws slates ``[B, K]`` of candidate indices, or ``[B]`` where the slate has one position."""
+    generator = make_generator(0, "policy", device=device)
+    b, m, k = simulation.num_users, simulation.num_candidates, simulation.task.slate_size
+    offsets = arange(k, device)
+    if k == 1:
+        return lambda: integers(generator, m, (b,))
+    return lambda: (integers(generator, m, (b, 1)) + offsets) % m
+
+
+def _core_step(simulation: Simulation) -> Callable[[], int]:
+    """One step of the tensor core, then new users in the place of those whose episode ended."""
+    draw = _random_slates(simulation, simulation.device)
+    simulation.reset(0)
+
+    def call() -> int:
+        transition = simulation.step(draw())
+        simulation.reset_rows(transition.terminated | transition.truncated)
+        return simulation.num_users
+
+    return call
+
+
+def measure(case: Case, B: int, face: Face, seconds: float) -> float:
+    """User-steps per second of one environment through one face."""
+    env = case.make(B)
+    try:
+        simulation: Simulation = env.unwrapped.simulation
+        if face == "core":
+            call = _core_step(simulation)
+        elif B == 1:
+            call = _single_step(env)
+        else:
+            call = _vector_step(env, _random_slates(simulation, "numpy"))
+        return rate(call, seconds)
+    finally:
+        env.close()
+
+
+def _yardstick(seconds: float) -> Row:
+    """Gymnasium's own vector environment, numpy throughout."""
+    env_id, B = YARDSTICK
+    env = gym.make_vec(env_id, num_envs=B, vectorization_mode="vector_entry_point")
+    rng = np.random.default_rng(0)
+    speed = rate(_vector_step(env, lambda: rng.integers(2, size=B)), seconds)
+    env.close()
+    return Row(f"gymnasium/{env_id}", "gymnasium", B, speed)
+
+
+def _compare(cases: tuple[Case, ...], python: Path, seconds: float, repeats: int) -> list[Ratio]:
+    """Each environment at B = 1 against RecSim's, in turn."""
+    return [
+        paired(
+            case.name,
+            case.peer.name,
+            1,
+            partial(measure, case, 1, "gymnasium", seconds),
+            partial(case.peer.steps_per_second, python, seconds),
+            repeats,
+        )
+        for case in cases
+        if case.peer is not None
+    ]
+
+
+def run(cases: tuple[Case, ...], python: Path | None, seconds: float, repeats: int) -> tuple[list[Row], list[Ratio]]:
+    """All rows, and the ratios if there is a peer environment.
+
+    Args:
+        cases: environments to time.
+        python: interpreter of the peer environment, or None.
+        seconds: how long each figure is timed.
+        repeats: pairs of runs in each comparison.
+    """
+    faces: tuple[Face, ...] = ("gymnasium", "core")
+    rows = [Row(c.name, face, B, measure(c, B, face, seconds)) for c in cases for B in BATCHES for face in faces]
+    ratios = [] if python is None else _compare(cases, python, seconds, repeats)
+    theirs = {
+        peer: [speed for r in ratios if r.peer == peer for speed in r.theirs] for peer in (r.peer for r in ratios)
+    }
+    rows += [Row(peer, "gymnasium", 1, statistics.median(speeds)) for peer, speeds in theirs.items()]
+    return [*rows, _yardstick(seconds)], ratios
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark; a full run is kept in ``benchmarks/results/env_speed.json``."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.env_speed", description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument(
+        "--quick", action="store_true", help="under 30 s and rough; written nowhere unless --out is given"
+    )
+    parser.add_argument("--out", type=Path, help="where to write the result")
+    parser.add_argument("--simulator", type=Path, help="folder of a fitted simulator; adds recgym/LearnedUsers-v0")
+    parser.add_argument("--peers", type=Path, default=DEFAULT_ROOT, help="folder of the peer environment")
+    args = parser.parse_args(arguments)
+    cases = CASES
+    python = find_python(args.peers)
+    if args.simulator:
+        name = "recgym/LearnedUsers-v0"
+        cases = (*cases, Case(name, name, {"simulator": args.simulator}))
+    else:
+        print("recgym/LearnedUsers-v0 is left out: --simulator names no fitted simulator", file=sys.stderr)
+    if python is None:
+        print("RecSim is left out: run python -m benchmarks.peers.setup", file=sys.stderr)
+    rows, ratios = run(cases, python, *((0.15, 2) if args.quick else (2.0, 5)))
+    body = report(rows, ratios)
+    out = args.out or (None if args.quick else RESULTS / "env_speed.json")
+    if out:
+        write_result(out, body)
+    print(json.dumps(body, indent=2) if args.json else _table(rows, ratios))
+    return 0
+
+
+def _table(rows: list[Row], ratios: list[Ratio]) -> str:
+    lines = [f"{'environment':40} {'face':10} {'B':>6} {'steps/s':>14}"]
+    lines += [f"{row.env:40} {row.face:10} {row.B:6} {row.steps_per_s:14,.0f}" for row in rows]
+    lines += [f"{r.env} / {r.peer} at B = {r.B}: {r.median:.2f} ({r.min:.2f} to {r.max:.2f})" for r in ratios]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Stand-in for dopamine-rl: only named by an import."""

@@ -1,0 +1,1 @@
+"""Checkpoints are for agents; only named by an import."""

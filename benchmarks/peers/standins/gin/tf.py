@@ -1,0 +1,1 @@
+"""Imported for its effect on TensorFlow, of which there is none here."""
