@@ -15,7 +15,7 @@ from recgym.types import Array, Generator
 
 __all__ = [
     "device_of", "from_numpy", "namespace", "to_numpy",
-    "arange", "as_bool", "as_float", "as_int", "full", "gather", "set_rows", "take_rows", "where_rows", "zeros",
+    "arange", "as_bool", "as_float", "as_int", "full", "gather", "put", "scatter", "set_rows", "take_rows", "where_rows", "zeros",
     "bernoulli", "integers", "normal", "permutation", "uniform",
     "choose",
 ]  # fmt: skip
@@ -80,10 +80,35 @@ def as_bool(array: Array) -> Array:
 
 
 def gather(array: Array, index: Array) -> Array:
-    """Pick along the last axis, row by row: ``out[b, j] = array[b, index[b, j]]``."""
+    """Pick along axis 1, row by row: ``out[b, j] = array[b, index[b, j]]``; later axes of ``array`` are kept whole."""
     if isinstance(array, torch.Tensor):
-        return torch.take_along_dim(array, index, dim=-1)
-    return np.take_along_axis(array, index, axis=-1)
+        return array.gather(1, _widen(index, array))
+    rows = np.arange(array.shape[0])[:, None]
+    return array[rows, index]
+
+
+def put(array: Array, index: Array, value: Array) -> None:
+    """The inverse of :func:`gather`, in place: ``array[b, index[b, j]] = value[b, j]``."""
+    if isinstance(array, torch.Tensor):
+        array.scatter_(1, _widen(index, array), value)
+    else:
+        array[np.arange(array.shape[0])[:, None], index] = value
+
+
+def _widen(index: torch.Tensor, array: torch.Tensor) -> torch.Tensor:
+    """The index, repeated over the axes of ``array`` that it lacks: torch's gather wants it so."""
+    if array.ndim == index.ndim:
+        return index
+    return index.reshape(index.shape + (1,) * (array.ndim - 2)).expand(*index.shape, *array.shape[2:])
+
+
+def scatter(array: Array, index: Array, value: Array) -> Array:
+    """A copy of ``array`` ``[B, C]`` with one element a row replaced: ``out[b, index[b]] = value[b]``."""
+    if isinstance(array, torch.Tensor):
+        return array.scatter(1, index[:, None], value[:, None])
+    copy = array.copy()
+    np.put_along_axis(copy, index[:, None], value[:, None], axis=1)
+    return copy
 
 
 def _rebuild(tree: Any, leaves: list[Any]) -> Any:

@@ -2,4 +2,6 @@
 
 from jaxtyping import install_import_hook
 
-install_import_hook("recgym", "beartype.beartype")
+import tests.shape_checks  # noqa: F401 - the hook below looks the checker up by name
+
+install_import_hook("recgym", "tests.shape_checks.typecheck")

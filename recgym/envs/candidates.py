@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64
@@ -14,6 +14,7 @@ from recgym.types import Array, Generator
 __all__ = ["CandidateSource", "FullCatalogue", "SampledCandidates"]
 
 
+@runtime_checkable
 class CandidateSource(Protocol):
     """Offers M candidates a user and step."""
 
@@ -87,5 +88,12 @@ class SampledCandidates:
         scale = coprimes[integers(generator, coprimes.shape[0], (users, 1))]
         shift = integers(generator, num_items, (users, 1))
         # A float32 draw times the stratum may round up to the stratum itself only above 2**24 items a stratum.
-        within = as_int(uniform(generator, (users, m)) * stratum)
-        return (scale * (arange(m, device) * stratum + within) + shift) % num_items
+        # In place from here: at B x M = 1.6 million the allocations cost more than the arithmetic.
+        draw = uniform(generator, (users, m))
+        draw *= stratum
+        items = as_int(draw)
+        items += arange(m, device) * stratum
+        items *= scale
+        items += shift
+        items %= num_items
+        return items

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 
-from recgym.arrays import arange, full, gather, namespace, zeros
+from recgym.arrays import arange, full, gather, namespace, put, zeros
 from recgym.types import Array, History
 
 __all__ = ["HistoryRing"]
@@ -46,25 +46,16 @@ class HistoryRing(NamedTuple):
         return int(self.items.shape[1]) - 1
 
     def append(
-        self, slate: Int64[Array, "B K"], feedback: Float32[Array, "B K F"], time_s: Float64[Array, "B"], device: str
+        self, slate: Int64[Array, "B K"], feedback: Float32[Array, "B K F"], time_s: Float64[Array, "B"]
     ) -> None:
         """Write, in place, the items of the slate that got any feedback, in slate order. T must be at least K."""
-        length = self.length
-        consumed = (feedback != 0).any(-1)
-        rows = arange(slate.shape[0], device)
-        if slate.shape[1] == 1:
-            keep = consumed[:, 0]
-            column = namespace(slate).where(keep, self.count % length, length)
-            self.items[rows, column] = slate[:, 0]
-            self.feedback[rows, column] = feedback[:, 0]
-            self.time_s[rows, column] = time_s
-            self.count[:] += keep
-            return
-        rank = namespace(slate).cumsum(consumed, 1)
-        column = namespace(slate).where(consumed, (self.count[:, None] + rank - 1) % length, length)
-        self.items[rows[:, None], column] = slate
-        self.feedback[rows[:, None], column] = feedback
-        self.time_s[rows[:, None], column] = time_s[:, None]
+        length, xp = self.length, namespace(slate)
+        consumed = (feedback != 0).sum(-1) > 0
+        rank = xp.cumsum(consumed, 1)
+        column = xp.where(consumed, (self.count[:, None] + rank - 1) % length, length)
+        put(self.items, column, slate)
+        put(self.feedback, column, feedback)
+        put(self.time_s, column, time_s[:, None] if slate.shape[1] == 1 else xp.stack([time_s] * slate.shape[1], 1))
         self.count[:] += rank[:, -1]
 
     def write(self, rows: Int64[Array, "n"], history: History | None) -> None:
@@ -82,22 +73,18 @@ class HistoryRing(NamedTuple):
             self.feedback[rows, first : self.length] = history.feedback[:, -width:]
             self.time_s[rows, first : self.length] = history.time_s[:, -width:]
 
-    def last(self, device: str) -> tuple[Int64[Array, "B"], Float32[Array, "B F"]]:
+    def last(self) -> tuple[Int64[Array, "B"], Float32[Array, "B F"]]:
         """The newest item (N if there is none) and its feedback."""
-        rows = arange(self.count.shape[0], device)
-        newest = (self.count - 1) % self.length
-        return self.items[rows, newest], self.feedback[rows, newest]
+        newest = ((self.count - 1) % self.length)[:, None]
+        return gather(self.items, newest)[:, 0], gather(self.feedback, newest)[:, 0]
 
     def window(self, device: str) -> History:
         """The last T events, right-aligned."""
-        length = self.length
-        column = (self.count[:, None] + arange(length, device)) % length
-        rows = arange(column.shape[0], device)[:, None]
+        column = (self.count[:, None] + arange(self.length, device)) % self.length
         items = gather(self.items, column)
-        mask: Bool[Array, "B T"] = items != self.padding
         return History(
             items=items,
-            feedback=self.feedback[rows, column],
+            feedback=gather(self.feedback, column),
             time_s=gather(self.time_s, column),
-            mask=mask,
+            mask=items != self.padding,
         )

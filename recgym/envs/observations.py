@@ -1,37 +1,69 @@
 """What an agent sees: numpy-ready arrays made from what a system could know, never from a user's hidden state."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
+from jaxtyping import Float32, Float64, Int64
 
 from recgym.arrays import as_float, namespace
-from recgym.types import Array
+from recgym.types import Array, History
 
-if TYPE_CHECKING:
-    from recgym.envs.simulation import Simulation
-    from recgym.envs.task import Task
-
-__all__ = ["FlatObserver", "HistoryObserver", "Observation", "Observer"]
+__all__ = ["FlatObserver", "HistoryObserver", "Observation", "Observer", "Sizes", "View"]
 
 Observation = Array | dict[str, Array]
 _UNBOUNDED = float(np.finfo(np.float32).max)
+
+
+class Sizes(NamedTuple):
+    """The sizes that an observation space depends on; see the glossary in :mod:`recgym.types`."""
+
+    num_items: int
+    num_candidates: int
+    window: int
+    channels: int
+    profile: int
+    features: int
+
+
+@runtime_checkable
+class View(Protocol):
+    """What an observer may look at: the visible side of a :class:`recgym.envs.Simulation`."""
+
+    sizes: Sizes
+    padded_features: Float32[Array, "N_plus_1 D"]
+    clock_s: Float64[Array, "B"]
+    steps: Int64[Array, "B"]
+    candidates: Int64[Array, "B M"] | None
+
+    def profile(self) -> Float32[Array, "B P"]:
+        """The users' observable features."""
+        ...
+
+    def history(self) -> History:
+        """The last T consumed events of each user, right-aligned."""
+        ...
+
+    def last_event(self) -> tuple[Int64[Array, "B"], Float32[Array, "B F"]]:
+        """The newest consumed item (N if there is none) and its feedback."""
+        ...
 
 
 def _reals(*shape: int) -> gym.spaces.Box:
     return gym.spaces.Box(-np.inf, np.inf, shape, np.float32)
 
 
+@runtime_checkable
 class Observer(Protocol):
     """Makes the observation of all users at once."""
 
-    def space(self, task: "Task") -> gym.Space:  # type: ignore[type-arg]
+    def space(self, sizes: Sizes) -> gym.Space[Any]:
         """The space of one user's observation."""
         ...
 
-    def __call__(self, simulation: "Simulation") -> Observation:
-        """The batched observation, fresh arrays of the simulation's device."""
+    def __call__(self, view: View) -> Observation:
+        """The batched observation, in arrays that later steps do not change."""
         ...
 
 
@@ -47,16 +79,16 @@ class FlatObserver:
 
     horizon: int
 
-    def space(self, task: "Task") -> gym.spaces.Box:
+    def space(self, sizes: Sizes) -> gym.spaces.Box:
         """See :class:`Observer`."""
-        return _reals(task.model.profile_size + task.model.item_features.shape[1] + len(task.model.schema) + 1)
+        return _reals(sizes.profile + sizes.features + sizes.channels + 1)
 
-    def __call__(self, simulation: "Simulation") -> Array:
+    def __call__(self, view: View) -> Array:
         """See :class:`Observer`."""
-        item, feedback = simulation.ring.last(simulation.device)
-        left = as_float(self.horizon - simulation.steps) / self.horizon
+        item, feedback = view.last_event()
+        left = as_float(self.horizon - view.steps) / self.horizon
         return namespace(left).concatenate(
-            [simulation.profile(), simulation.padded_features[item], feedback, left[:, None]], 1
+            [view.profile(), view.padded_features[item], feedback, left[:, None]], 1
         )
 
 
@@ -75,31 +107,31 @@ class HistoryObserver:
     ====================  ===============  ====================================================================
     """
 
-    def space(self, task: "Task") -> gym.spaces.Dict:
+    def space(self, sizes: Sizes) -> gym.spaces.Dict:
         """See :class:`Observer`."""
-        n, t = task.model.num_items, task.window
-        spaces: dict[str, gym.Space] = {  # type: ignore[type-arg]
+        n, t = sizes.num_items, sizes.window
+        spaces: dict[str, gym.Space[Any]] = {
             "history_items": gym.spaces.Box(0, n, (t,), np.int64),
-            "history_feedback": _reals(t, len(task.model.schema)),
+            "history_feedback": _reals(t, sizes.channels),
             "history_gap_s": gym.spaces.Box(0, _UNBOUNDED, (t,), np.float32),
         }
-        if task.model.profile_size:
-            spaces["profile"] = _reals(task.model.profile_size)
-        if task.num_candidates < n:
-            spaces["candidates"] = gym.spaces.Box(0, n - 1, (task.num_candidates,), np.int64)
+        if sizes.profile:
+            spaces["profile"] = _reals(sizes.profile)
+        if sizes.num_candidates < n:
+            spaces["candidates"] = gym.spaces.Box(0, n - 1, (sizes.num_candidates,), np.int64)
         return gym.spaces.Dict(spaces)
 
-    def __call__(self, simulation: "Simulation") -> dict[str, Array]:
+    def __call__(self, view: View) -> dict[str, Array]:
         """See :class:`Observer`."""
-        history = simulation.history()
-        gap = as_float(simulation.clock_s[:, None] - history.time_s) * history.mask
+        history = view.history()
+        gap = as_float(view.clock_s[:, None] - history.time_s) * history.mask
         observation = {
             "history_items": history.items,
             "history_feedback": history.feedback,
             "history_gap_s": gap,
         }
-        if simulation.task.model.profile_size:
-            observation["profile"] = simulation.profile()
-        if simulation.candidates is not None:
-            observation["candidates"] = simulation.candidates
+        if view.sizes.profile:
+            observation["profile"] = view.profile()
+        if view.candidates is not None:
+            observation["candidates"] = view.candidates
         return observation

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float32, Int64
 
@@ -29,6 +29,7 @@ class Outcome(NamedTuple):
     step: Int64[Array, "B"]
 
 
+@runtime_checkable
 class RewardFn(Protocol):
     """Any callable from an outcome to a reward ``[B]``, or ``[B, V]`` for a vector of objectives."""
 

@@ -42,7 +42,7 @@ class SB3VecEnv(VecEnv):
             task, num_envs, device=device or default_device(task, num_envs), seed=root_seed(seed)
         )
         self.render_mode = None
-        super().__init__(num_envs, task.observer.space(task), action_space(task))
+        super().__init__(num_envs, task.observer.space(task.sizes), action_space(task))
         self.step_infos = step_infos
         self._actions: np.ndarray = np.empty(0)
         self._returns = np.zeros(num_envs, dtype=np.float64)

@@ -67,6 +67,7 @@ class Simulation:
         candidates: item ids on offer, ``[B, M]``; None if an action is an item id.
         clock_s: seconds since each user's episode began, float64.
         steps: steps since each user's episode began, int64.
+        sizes: N, M, T and the like.
         padded_features: item features with a row of zeros for the padding id, ``[N + 1, D]``.
     """
 
@@ -79,7 +80,8 @@ class Simulation:
         self.model = task.model.on(device)
         self.num_users = num_users
         self.device = device
-        self.num_candidates = task.num_candidates
+        self.sizes = task.sizes
+        self.num_candidates = self.sizes.num_candidates
         self.generator: Generator = make_generator(seed, "users", device=device)
         features = self.model.item_features
         self.padded_features: Float32[Array, "N_plus_1 D"] = namespace(features).concatenate(
@@ -154,7 +156,7 @@ class Simulation:
         slate = self.slate_of(action)
         response = model.respond(self.users, slate, generator)
         self.clock_s = self.clock_s + model.step_seconds(self.users, slate, response)
-        self.ring.append(slate, response.feedback, self.clock_s, self.device)
+        self.ring.append(slate, response.feedback, self.clock_s)
         self.users = model.advance(self.users, slate, response, generator)
         self.steps = self.steps + 1
         left = model.has_left(self.users)
@@ -183,6 +185,10 @@ class Simulation:
     def history(self) -> History:
         """The last T consumed events of each user, right-aligned."""
         return self.ring.window(self.device)
+
+    def last_event(self) -> tuple[Int64[Array, "B"], Float32[Array, "B F"]]:
+        """The newest consumed item of each user (N if there is none) and its feedback."""
+        return self.ring.last()
 
     def allowed(self) -> Bool[Array, "B M"]:
         """Which candidates may be shown: all, or those not in the visible history if the task masks consumed items.

@@ -36,7 +36,7 @@ class RecEnv(gym.Env[Any, Any]):
 
     def __init__(self, task: Task, *, device: str | None = None, seed: int | None = None) -> None:
         self.simulation = Simulation(task, 1, device=device or default_device(task, 1), seed=root_seed(seed))
-        self.observation_space = task.observer.space(task)
+        self.observation_space = task.observer.space(task.sizes)
         self.action_space = action_space(task)
         self._started = False
 

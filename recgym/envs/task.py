@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from recgym.envs.candidates import CandidateSource, FullCatalogue
-from recgym.envs.observations import HistoryObserver, Observer
+from recgym.envs.observations import HistoryObserver, Observer, Sizes
 from recgym.envs.rewards import RewardFn
 from recgym.simulators.base import UserModel
 
@@ -59,3 +59,12 @@ class Task:
     def num_candidates(self) -> int:
         """M."""
         return self.candidates.size(self.model.num_items)
+
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes that the observation space depends on."""
+        model = self.model
+        return Sizes(
+            model.num_items, self.num_candidates, self.window, len(model.schema), model.profile_size,
+            int(model.item_features.shape[1]),
+        )  # fmt: skip

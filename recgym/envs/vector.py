@@ -14,7 +14,7 @@ from recgym.envs.task import Task
 
 __all__ = ["FEW_USERS", "RecVectorEnv", "default_device", "numpy_observation", "root_seed", "step_info"]
 
-FEW_USERS = 512
+FEW_USERS = 1024
 """Up to this many users, numpy arrays step faster than tensors on a CPU (``benchmarks/env_speed.py``)."""
 
 
@@ -81,7 +81,7 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.simulation = Simulation(
             task, num_envs, device=device or default_device(task, num_envs), seed=root_seed(seed)
         )
-        self.single_observation_space = task.observer.space(task)
+        self.single_observation_space = task.observer.space(task.sizes)
         self.single_action_space = action_space(task)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)

@@ -1,7 +1,7 @@
 """The one face of every simulated user, hand-made or learned."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from jaxtyping import Bool, Float32, Float64, Int64
 
@@ -53,7 +53,7 @@ class UserModel(ABC, Generic[State]):
     runs_on_numpy: ClassVar[bool]
 
     @abstractmethod
-    def on(self, device: str) -> Self:
+    def on(self, device: str) -> "UserModel[State]":
         """The same model with its tables on a device: ``"numpy"``, or a torch device such as ``"cpu"``.
 
         Raises:

@@ -4,7 +4,7 @@ Source: RecSim (arXiv 1909.04847), ``choice_model.py``; the conditional logit fa
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float32, Int64
 
@@ -23,10 +23,14 @@ __all__ = [
 
 def repeated_items(slate: Int64[Array, "B K"]) -> Bool[Array, "B K"]:
     """Where a slate shows an item that an earlier position already shows."""
+    xp = namespace(slate)
+    if slate.shape[1] == 2:  # the common small slate, at a fifth of the price
+        return xp.stack([slate[:, 0] != slate[:, 0], slate[:, 1] == slate[:, 0]], 1)
     same = slate[:, :, None] == slate[:, None, :]
-    return namespace(slate).tril(same, -1).any(axis=-1)
+    return xp.tril(same, -1).any(axis=-1)
 
 
+@runtime_checkable
 class ChoiceModel(Protocol):
     """Turns how much a user likes each item of a slate into how likely each is to be picked."""
 
@@ -78,8 +82,7 @@ class MultinomialLogit:
         """See :class:`ChoiceModel`."""
         xp = namespace(scores)
         logits = _append_column(scores, self.no_click_mass)
-        top = logits.max(axis=-1)[0][:, None] if hasattr(xp, "Tensor") else logits.max(axis=-1)[:, None]
-        weights = xp.exp(logits - top)
+        weights = xp.exp(logits - xp.amax(logits, -1)[:, None])
         return xp.concatenate([weights[:, :-1] * ~empty, weights[:, -1:]], 1)
 
 

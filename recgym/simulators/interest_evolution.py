@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from recgym.arrays import arange, choose, device_of, from_numpy, full, gather, namespace, uniform
+from recgym.arrays import arange, as_int, choose, device_of, from_numpy, full, gather, namespace, scatter, uniform
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema
 from recgym.simulators.base import Observed, UserModel
 from recgym.simulators.choice import ChoiceModel, MultinomialProportional, repeated_items
@@ -152,16 +152,14 @@ class InterestEvolution(UserModel[InterestState]):
         config, xp = self.config, namespace(slate)
         click = response.feedback[:, :, 0]
         clicked = click.sum(axis=1) > 0
-        item = gather(slate, click.argmax(axis=1)[:, None])[:, 0]
+        item = (slate * as_int(click)).sum(axis=1)  # at most one position is clicked; item 0 stands in for none
         topic = self.topic[item]
 
-        rows = arange(slate.shape[0], device_of(generator))
-        interest = state.interests[rows, topic]
+        interest = gather(state.interests, topic[:, None])[:, 0]
         step = config.drift * (1 - xp.abs(interest)) * (1 - interest)
         up = uniform(generator, (slate.shape[0],)) * 2 < interest + 1
         moved = xp.clip(xp.where(up, interest + step, interest - step), -1.0, 1.0)
-        interests = xp.asarray(state.interests).copy() if xp is np else state.interests.clone()
-        interests[rows, topic] = xp.where(clicked, moved, interest)
+        interests = scatter(state.interests, topic, xp.where(clicked, moved, interest))
 
         watch = response.feedback[:, :, 1].sum(axis=1)
         spent = xp.where(clicked, watch * (1 - config.replenish * self.quality[item]), config.step_penalty)
