@@ -13,6 +13,9 @@ user are not counted.
 
 RecSim's rows are there if ``python -m benchmarks.peers.setup`` made its environment; its runs and ours at B = 1
 alternate, and ``ratios`` has the quotients. Gymnasium's numpy CartPole is a yardstick for the machine.
+
+Torch runs on one thread, as RecSim does: at these sizes a second one gains little, and threads that wait for each other
+make the speed collapse as soon as another process takes a core.
 """
 
 import argparse
@@ -28,6 +31,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 
 import recgym  # noqa: F401  registers the environments
 from benchmarks.measure import RESULTS, Face, Ratio, Row, paired, rate, report, write_result
@@ -207,7 +211,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="where to write the result")
     parser.add_argument("--simulator", type=Path, help="folder of a fitted simulator; adds recgym/LearnedUsers-v0")
     parser.add_argument("--peers", type=Path, default=DEFAULT_ROOT, help="folder of the peer environment")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="torch threads; more help little and suffer beside other work"
+    )
     args = parser.parse_args(arguments)
+    if args.threads < 1:
+        parser.error(f"--threads must be at least 1, found {args.threads}")
+    torch.set_num_threads(args.threads)
     cases = CASES
     python = find_python(args.peers)
     if args.simulator:

@@ -1,9 +1,11 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 import recgym  # noqa: F401  registers the environments
 from benchmarks import env_speed
@@ -28,7 +30,7 @@ def test_steps_that_only_reset_are_not_counted(mode: AutoresetMode, resets: int)
     assert sum(call() for _ in range(HORIZON + 2)) == 3 * (HORIZON + 2 - resets)
 
 
-def test_the_core_puts_new_users_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_core_puts_new_users_in() -> None:
     simulation = _vector(3, AutoresetMode.NEXT_STEP).simulation
     call = env_speed._core_step(simulation)
     assert sum(call() for _ in range(HORIZON + 2)) == 3 * (HORIZON + 2)
@@ -62,9 +64,12 @@ def test_every_case_is_measured(case: Case, users: int, face: Face) -> None:
 
 
 @pytest.fixture
-def one_case(monkeypatch: pytest.MonkeyPatch) -> None:
+def one_case(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(env_speed, "CASES", (LTS,))
     monkeypatch.setattr(env_speed, "BATCHES", (1, 4))
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.usefixtures("one_case")
@@ -90,3 +95,10 @@ def test_json_and_file_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_the_table_has_a_line_per_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert env_speed.main(["--quick", "--peers", str(tmp_path / "none")]) == 0
     assert len(capsys.readouterr().out.strip().splitlines()) == 1 + 5
+
+
+def test_no_threads_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        env_speed.main(["--threads", "0"])
+    assert stopped.value.code == 2
+    assert "--threads must be at least 1, found 0" in capsys.readouterr().err
