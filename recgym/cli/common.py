@@ -1,0 +1,82 @@
+"""What the verbs share: results go to stdout as JSON or as a table, progress and remarks to a console on stderr."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["Cell", "console", "jsonable", "print_json", "table"]
+
+Cell = str | int | float | None
+
+_WIDTH_OF_A_FILE = 200  # rich would fold tables to 80 columns where stdout is not a terminal
+
+
+def jsonable(value: Any) -> Any:
+    """The value in the words of JSON.
+
+    Mappings, sequences and numpy scalars are converted; a number that is not finite becomes null, because JSON has no
+    word for it.
+
+    Raises:
+        ValueError: something in the value is none of these.
+    """
+    if hasattr(value, "item") and not hasattr(value, "__len__"):  # a numpy scalar
+        value = value.item()
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(entry) for key, entry in value.items()}
+    if isinstance(value, Sequence):
+        return [jsonable(entry) for entry in value]
+    raise ValueError(f"a result of type {type(value).__name__} cannot be written as JSON: {value!r}")
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object on stdout; see :func:`jsonable` for what becomes of its values."""
+    json.dump(jsonable(value), sys.stdout, indent=2, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def console(quiet: bool = False) -> Console:
+    """A console on stderr for progress and remarks; a quiet one says nothing."""
+    return Console(stderr=True, quiet=quiet)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:
+    """Print a table on stdout: numbers to the right and with four significant digits, absent values as a dash.
+
+    Args:
+        columns: the headings.
+        rows: as many cells each as there are columns.
+        title: printed above, if any.
+
+    Raises:
+        ValueError: a row has more or fewer cells than there are columns.
+    """
+    grid = Table(title=title or None, title_justify="left")
+    for index, heading in enumerate(columns):
+        numeric = any(isinstance(row[index], int | float) for row in rows if len(row) > index)
+        grid.add_column(Text(heading), justify="right" if numeric else "left")
+    for row in rows:
+        if len(row) != len(columns):
+            raise ValueError(f"a table of {len(columns)} columns was given a row of {len(row)} cells: {list(row)}")
+        grid.add_row(*(Text(_cell(cell)) for cell in row))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE).print(grid)
+
+
+def _cell(value: Cell) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else value
