@@ -85,7 +85,10 @@ class FeedbackSchema:
     def to_json(self) -> list[dict[str, Any]]:
         """A value that JSON can hold; an infinite bound becomes null."""
         return [
-            {"name": c.name, "kind": c.kind.value, "unit": c.unit, "low": c.low, "high": None if c.high == float("inf") else c.high}
+            {
+                "name": c.name, "kind": c.kind.value, "unit": c.unit,
+                "low": c.low, "high": None if c.high == float("inf") else c.high,
+            }
             for c in self.channels
         ]  # fmt: skip
 
@@ -127,13 +130,14 @@ _KEY = ("user", "time_s", "slate", "position", "item")
 class InteractionLog:
     """A validated, frozen log of user behaviour, sorted by user and time.
 
-    One row is one item that one user saw or consumed. Rows that share a slate were shown together; a row without a slate is
-    consumption that no slate explains (an organic read, a purchase), and counts as history, not as an exposure.
+    One row is one item that one user saw or consumed. Rows that share a slate were shown together; a row without a
+    slate is consumption that no slate explains (an organic read, a purchase), and counts as history, not as an exposure.
 
-    Columns of ``frame``: ``user`` and ``item`` (Int64, ``0..n-1``), ``time_s`` (Float64, seconds, or the order of events
-    where ``time_unit`` is ``"order"``), ``session`` (Int64, unique over users, null if unknown), ``slate`` (Int64, unique
-    over users, null for organic rows), ``position`` (Int32 from 0, null where unknown), ``propensity`` (Float64 in (0, 1],
-    null where not logged), then one Float32 column a feedback channel (null where that feedback was not observed).
+    Columns of ``frame``: ``user`` and ``item`` (Int64, ``0..n-1``), ``time_s`` (Float64, seconds, or the order of
+    events where ``time_unit`` is ``"order"``), ``session`` (Int64, unique over users, null if unknown), ``slate``
+    (Int64, unique over users, null for organic rows), ``position`` (Int32 from 0, null where unknown), ``propensity``
+    (Float64 in (0, 1], null where not logged), then one Float32 column a feedback channel (null where that feedback was
+    not observed).
 
     Attributes:
         frame: the rows.
@@ -145,6 +149,7 @@ class InteractionLog:
         left_out: rows of the source that were dropped, with the reason.
         source: the file, folder or environment that the log came from.
         time_unit: ``"s"`` or ``"order"``.
+        notes: what one should know before trusting the rows, one sentence each.
     """
 
     frame: pl.DataFrame
@@ -156,6 +161,7 @@ class InteractionLog:
     left_out: tuple[LeftOut, ...] = ()
     source: str = "memory"
     time_unit: Literal["s", "order"] = "s"
+    notes: tuple[str, ...] = ()
     _validated: bool = field(default=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -187,34 +193,49 @@ class InteractionLog:
         """The same maps and schema over other rows, as when a log is split."""
         return InteractionLog(
             frame, self.schema, self.user_ids, self.item_ids, self.user_features, self.item_features,
-            self.left_out, self.source, self.time_unit,
+            self.left_out, self.source, self.time_unit, self.notes,
         )  # fmt: skip
+
+    @property
+    def consumed(self) -> pl.Series:
+        """Which rows the user consumed: any feedback channel above 0, or no slate that explains the row. Boolean."""
+        answered = pl.any_horizontal([pl.col(name) > 0 for name in self.schema.names]).fill_null(False)
+        return self.frame.select(consumed=pl.col("slate").is_null() | answered)["consumed"]
 
     def save(self, folder: Path | str) -> None:
         """Write the log as a folder of Parquet files and one JSON file, all or nothing."""
         with atomic_folder(Path(folder)) as temporary:
             self.frame.write_parquet(temporary / "rows.parquet")
-            pl.DataFrame({"id": self.user_ids}).write_parquet(temporary / "users.parquet")
-            pl.DataFrame({"id": self.item_ids}).write_parquet(temporary / "items.parquet")
-            for name in ("user_features", "item_features"):
-                features: pl.DataFrame | None = getattr(self, name)
-                if features is not None:
-                    features.write_parquet(temporary / f"{name}.parquet")
-            write_json(
-                temporary / "log.json",
-                {
-                    "format": "recgym-log",
-                    "version": 1,
-                    "channels": self.schema.to_json(),
-                    "left_out": [[entry.reason, entry.rows] for entry in self.left_out],
-                    "source": self.source,
-                    "time_unit": self.time_unit,
-                },
-            )
+            self.save_maps(temporary)
+
+    def save_maps(self, folder: Path) -> None:
+        """Write all but the rows into an existing folder, for a log whose rows are written piece by piece."""
+        pl.DataFrame({"id": self.user_ids}).write_parquet(folder / "users.parquet")
+        pl.DataFrame({"id": self.item_ids}).write_parquet(folder / "items.parquet")
+        for name in ("user_features", "item_features"):
+            features: pl.DataFrame | None = getattr(self, name)
+            if features is not None:
+                features.write_parquet(folder / f"{name}.parquet")
+        write_json(
+            folder / "log.json",
+            {
+                "format": "recgym-log",
+                "version": 1,
+                "channels": self.schema.to_json(),
+                "left_out": [[entry.reason, entry.rows] for entry in self.left_out],
+                "source": self.source,
+                "time_unit": self.time_unit,
+                "notes": list(self.notes),
+            },
+        )
 
     @classmethod
-    def load(cls, folder: Path | str) -> "InteractionLog":
+    def load(cls, folder: Path | str, rows: pl.DataFrame | None = None) -> "InteractionLog":
         """Read a folder written by :meth:`save`.
+
+        Args:
+            folder: the saved log.
+            rows: some of its rows, if not all are wanted in memory.
 
         Raises:
             ValueError: the folder is not a saved log, or its rows break the rules of the class.
@@ -234,9 +255,11 @@ class InteractionLog:
             return read(name) if (folder / f"{name}.parquet").exists() else None
 
         return cls(
-            read("rows"), FeedbackSchema.from_json(meta["channels"]), read("users")["id"], read("items")["id"],
+            read("rows") if rows is None else rows, FeedbackSchema.from_json(meta["channels"]),
+            read("users")["id"], read("items")["id"],
             optional("user_features"), optional("item_features"),
             tuple(LeftOut(reason, rows) for reason, rows in meta["left_out"]), meta["source"], meta["time_unit"],
+            tuple(meta.get("notes", ())),
         )  # fmt: skip
 
     def _validate(self) -> None:
@@ -271,7 +294,9 @@ class InteractionLog:
             expected = f"a finite number in [{channel.low:g}, {channel.high:g}]"
             if channel.kind in (ChannelKind.BINARY, ChannelKind.COUNT):
                 legal &= column == column.floor()
-                expected = "0 or 1" if channel.kind is ChannelKind.BINARY else f"a whole number, {channel.low:g} or more"
+                expected = (
+                    "0 or 1" if channel.kind is ChannelKind.BINARY else f"a whole number, {channel.low:g} or more"
+                )
             self._check_rows(column.is_not_null() & ~legal, channel.name, expected)
 
     def _validate_order(self) -> None:
@@ -281,8 +306,8 @@ class InteractionLog:
         if self.frame.select(_KEY).is_duplicated().any():
             row = self.frame.with_row_index("row").filter(pl.struct(_KEY).is_duplicated()).row(1, named=True)
             raise ValueError(
-                f"{self.source}: row {row['row']} repeats user {row['user']}, item {row['item']} at time {row['time_s']:g} "
-                "in the same slate and position; each such row was expected once"
+                f"{self.source}: row {row['row']} repeats user {row['user']}, item {row['item']} "
+                f"at time {row['time_s']:g} in the same slate and position; each such row was expected once"
             )
 
     def _validate_features(self) -> None:
