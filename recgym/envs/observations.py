@@ -87,9 +87,7 @@ class FlatObserver:
         """See :class:`Observer`."""
         item, feedback = view.last_event()
         left = as_float(self.horizon - view.steps) / self.horizon
-        return namespace(left).concatenate(
-            [view.profile(), view.padded_features[item], feedback, left[:, None]], 1
-        )
+        return namespace(left).concatenate([view.profile(), view.padded_features[item], feedback, left[:, None]], 1)
 
 
 @dataclass(frozen=True)

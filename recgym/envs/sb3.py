@@ -74,7 +74,9 @@ class SB3VecEnv(VecEnv):
         transition = simulation.step(from_numpy(self._actions, simulation.device))
         reward = to_numpy(transition.reward)
         if reward.ndim != 1:
-            raise ValueError(f"{self.task.name}: Stable-Baselines3 needs a scalar reward, found shape {reward.shape[1:]}")
+            raise ValueError(
+                f"{self.task.name}: Stable-Baselines3 needs a scalar reward, found shape {reward.shape[1:]}"
+            )
         terminated, truncated = to_numpy(transition.terminated), to_numpy(transition.truncated)
         ended = terminated | truncated
         self._returns += reward
@@ -93,9 +95,7 @@ class SB3VecEnv(VecEnv):
             for row in range(self.num_envs)
         ]
 
-    def _restart(
-        self, ended: np.ndarray, truncated: np.ndarray, infos: list[dict[str, Any]]
-    ) -> list[dict[str, Any]]:
+    def _restart(self, ended: np.ndarray, truncated: np.ndarray, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """New users in the ended rows; Stable-Baselines3 wants one dictionary a row for what ended."""
         last = numpy_observation(self.simulation)
         steps, seconds = to_numpy(self.simulation.steps), to_numpy(self.simulation.clock_s)

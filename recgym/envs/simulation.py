@@ -88,9 +88,7 @@ class Simulation:
             [features, namespace(features).zeros_like(features[:1])], 0
         )
         self._rows = arange(num_users, device)
-        self.ring = HistoryRing.empty(
-            num_users, task.window, len(self.model.schema), self.model.num_items, device
-        )
+        self.ring = HistoryRing.empty(num_users, task.window, len(self.model.schema), self.model.num_items, device)
         self.clock_s: Float64[Array, "B"] = zeros((num_users,), "float64", device)
         self.steps: Int64[Array, "B"] = zeros((num_users,), "int64", device)
         self.candidates: Int64[Array, "B M"] | None = None

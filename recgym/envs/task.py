@@ -49,7 +49,9 @@ class Task:
         if not 1 <= self.slate_size <= m:
             raise ValueError(f"{self.name}: slate_size must be in 1..{m} (the candidates), found {self.slate_size}")
         if self.window < self.slate_size:
-            raise ValueError(f"{self.name}: window must be at least the slate size {self.slate_size}, found {self.window}")
+            raise ValueError(
+                f"{self.name}: window must be at least the slate size {self.slate_size}, found {self.window}"
+            )
         if self.horizon is not None and self.horizon < 1:
             raise ValueError(f"{self.name}: horizon must be at least 1 step, found {self.horizon}")
         if self.action not in ("items", "preference"):

@@ -120,9 +120,7 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
         """See :class:`UserModel`."""
         return LongTermSatisfaction(self.config, device)
 
-    def sample_users(
-        self, n: int, generator: Generator, rows: Int64[Array, "n"] | None = None
-    ) -> SatisfactionState:
+    def sample_users(self, n: int, generator: Generator, rows: Int64[Array, "n"] | None = None) -> SatisfactionState:
         """See :class:`UserModel`. With one ``choc`` a row, row b always gets the b-th value."""
         config, device = self.config, device_of(generator)
         xp = namespace(self.clickbait)
@@ -131,7 +129,9 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
         else:
             rows = arange(n, device) if rows is None else rows
             if int(rows.max()) >= self._group.shape[0]:
-                raise ValueError(f"choc has {self._group.shape[0]} values, found a batch of {int(rows.max()) + 1} users or more")
+                raise ValueError(
+                    f"choc has {self._group.shape[0]} values, found a batch of {int(rows.max()) + 1} users or more"
+                )
             group = self._group[rows]
         memory = xp.log(uniform(generator, (n,), *config.memory))
         sensitivity = xp.log(uniform(generator, (n,), *config.sensitivity))
@@ -171,9 +171,7 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
     def expected(self, state: SatisfactionState, slate: Int64[Array, "B K"]) -> Response:
         """See :class:`UserModel`."""
         mean, sd = self._engagement(state, slate)
-        return self._first_position(
-            namespace(mean).exp(mean + sd * sd / 2) if self.config.log_normal else mean, slate
-        )
+        return self._first_position(namespace(mean).exp(mean + sd * sd / 2) if self.config.log_normal else mean, slate)
 
     def advance(
         self, state: SatisfactionState, slate: Int64[Array, "B K"], response: Response, generator: Generator
