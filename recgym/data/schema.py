@@ -131,7 +131,7 @@ class InteractionLog:
     """A validated, frozen log of user behaviour, sorted by user and time.
 
     One row is one item that one user saw or consumed. Rows that share a slate were shown together; a row without a
-    slate is consumption that no slate explains (an organic read, a purchase), and counts as history, not as an exposure.
+    slate is consumption that no slate explains (an organic read, a purchase): history, not an exposure.
 
     Columns of ``frame``: ``user`` and ``item`` (Int64, ``0..n-1``), ``time_s`` (Float64, seconds, or the order of
     events where ``time_unit`` is ``"order"``), ``session`` (Int64, unique over users, null if unknown), ``slate``

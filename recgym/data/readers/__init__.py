@@ -8,7 +8,19 @@ from types import MappingProxyType
 
 import polars as pl
 
-from recgym.data.readers import ebnerd
+from recgym.data.readers import (
+    ebnerd,
+    kuairand,
+    lastfm,
+    movielens,
+    online_retail,
+    open_bandit,
+    retailrocket,
+    saved,
+    sequences,
+    table,
+    yoochoose,
+)
 from recgym.data.readers.assemble import Assembly, stage
 from recgym.data.readers.base import RawLog, Reader, Source
 from recgym.data.readers.text import explain_polars
@@ -20,6 +32,17 @@ __all__ = ["READERS", "Reader", "convert_log", "read_log"]
 READERS: Mapping[str, Reader] = MappingProxyType(
     {
         "ebnerd": ebnerd.read,
+        "kuairand": kuairand.read,
+        "lastfm-1k": lastfm.read_1k,
+        "lastfm-hetrec": lastfm.read_hetrec,
+        "movielens": movielens.read,
+        "online-retail": online_retail.read,
+        "open-bandit": open_bandit.read,
+        "recgym": saved.read,
+        "retailrocket": retailrocket.read,
+        "sequences": sequences.read,
+        "table": table.read,
+        "yoochoose": yoochoose.read,
     }
 )
 """Format name -> reader."""

@@ -10,12 +10,13 @@ import polars as pl
 from recgym.data.schema import Channel, ChannelKind
 
 __all__ = [
+    "SECONDS_PER",
+    "Convert",
     "Field",
     "channel_field",
     "constant",
     "identifier",
     "moment",
-    "optional_number",
     "parse",
     "probability",
     "whole",
@@ -23,6 +24,7 @@ __all__ = [
 
 Convert: TypeAlias = Callable[[pl.Expr, pl.DataType], pl.Expr]
 SECONDS_PER = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
+"""Seconds in one unit of time."""
 
 
 @dataclass(frozen=True)
@@ -129,11 +131,6 @@ def probability(name: str, source: str) -> Field:
         return pl.when((value > 0) & (value <= 1)).then(value)
 
     return Field(name, source, convert, "a probability above 0 and at most 1, or nothing", optional=True)
-
-
-def optional_number(name: str, source: str) -> Field:
-    """A finite number, or nothing."""
-    return Field(name, source, _number, "a finite number, or nothing", optional=True)
 
 
 def channel_field(channel: Channel, source: str, scale: float = 1.0) -> Field:

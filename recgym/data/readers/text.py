@@ -12,7 +12,7 @@ from typing import Literal
 
 import polars as pl
 
-__all__ = ["explain_polars", "is_parquet", "plain_file", "read_header", "scan_parquet", "scan_text"]
+__all__ = ["explain_polars", "first_line", "is_parquet", "plain_file", "scan_parquet", "scan_text", "sniff_separator"]
 
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
@@ -54,10 +54,26 @@ def plain_file(path: Path, scratch: Path) -> Path:
     return Path(target.name)
 
 
-def read_header(path: Path, scratch: Path, separator: str) -> list[str]:
-    """The fields of the first line of a text file, gzip or not."""
-    with plain_file(path, scratch).open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        return next(csv.reader(file, delimiter=separator), [])
+def first_line(path: Path) -> str:
+    """The first line of a text file, gzip or not, without its line end.
+
+    Raises:
+        ValueError: the file is absent or empty, or a damaged gzip.
+    """
+    packed = _magic(path, 2) == _GZIP
+    try:
+        with gzip.open(path, "rb") if packed else path.open("rb") as file:
+            line = file.readline()
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path} is a damaged or truncated gzip: {error}") from error
+    if not line:
+        raise ValueError(f"{path} is empty, at least one row was expected")
+    return line.decode("utf-8-sig", errors="replace").rstrip("\r\n")
+
+
+def sniff_separator(path: Path) -> str:
+    """The most frequent of tab, comma, semicolon and bar in the first line of a text file; a tab if none."""
+    return max("\t,;|", key=first_line(path).count)
 
 
 def scan_text(
@@ -84,7 +100,7 @@ def scan_text(
     """
     plain = plain_file(path, scratch)
     if names is not None:
-        found = len(read_header(plain, scratch, separator))
+        found = len(next(csv.reader([first_line(path)], delimiter=separator)))
         if found != len(names):
             raise ValueError(
                 f"{path}: row 1 has {found} fields separated by {separator!r}, "

@@ -1,0 +1,89 @@
+"""``recgym data``: look at a log, or write it in recgym's own format."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from recgym.cli.common import Cell, print_json, table
+from recgym.data import LogDescription, convert_log, describe, read_log
+
+__all__ = ["Convert", "Describe"]
+
+
+@dataclass(frozen=True)
+class Describe:
+    """What a log holds, and what was left out of it.
+
+    Attributes:
+        path: The file or folder, as the data set's own download lays it out.
+        format: How it is laid out, such as movielens, kuairand, ebnerd, table or recgym.
+        columns: For the format table, which column is what: user=user_id,item=video_id,time=time_ms:ms,click=is_click.
+        json: Print one JSON object instead of tables.
+    """
+
+    path: Positional[Path]
+    format: str
+    columns: str | None = None
+    json: bool = False
+
+    def run(self) -> int:
+        """Print the description; returns the exit status 0."""
+        described = describe(read_log(self.path, self.format, columns=self.columns))
+        if self.json:
+            print_json(described.to_json())
+        else:
+            _show(described)
+        return 0
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Write a log in recgym's own format, also if it is larger than memory.
+
+    Attributes:
+        path: The file or folder, as the data set's own download lays it out.
+        format: How it is laid out, such as movielens, kuairand, ebnerd, table or recgym.
+        out: The folder to write; the format recgym reads it.
+        columns: For the format table, which column is what: user=user_id,item=video_id,time=time_ms:ms,click=is_click.
+        rows: About how many rows to hold in memory at a time.
+    """
+
+    path: Positional[Path]
+    format: str
+    out: Path
+    columns: str | None = None
+    rows: int = 5_000_000
+
+    def run(self) -> int:
+        """Write the folder; returns the exit status 0."""
+        convert_log(self.path, self.format, self.out, columns=self.columns, rows=self.rows)
+        print(f"wrote {self.out}", file=sys.stderr)
+        return 0
+
+
+def _show(described: LogDescription) -> None:
+    table(("", ""), _overview(described), title=described.source)
+    rows = [(c.name, c.kind, c.unit, c.observed, c.positive, c.mean) for c in described.channels]
+    over = "exposures" if described.exposures else "rows"
+    table(("feedback", "kind", "unit", "observed", "above 0", "mean"), rows, title=f"over all {over}")
+    for entry in described.left_out:
+        print(f"left out: {entry.rows:,} rows: {entry.reason}")
+    for note in described.notes:
+        print(f"note: {note}")
+
+
+def _overview(described: LogDescription) -> list[tuple[str, Cell]]:
+    names = ("users", "items", "rows", "exposures", "slates", "consumptions", "sessions")
+    rows: list[tuple[str, Cell]] = [(name, getattr(described, name)) for name in names]
+    sizes = described.slate_sizes
+    if sizes is not None:
+        rows.append(("slate size", f"{sizes.smallest} to {sizes.largest}, mean {sizes.mean:.1f}"))
+    if described.days is None:
+        rows.append(("span", "the order of events is known, times are not"))
+    else:
+        rows.append(("span", f"{described.start} to {described.end}, {described.days:,.1f} days"))
+    repeats = described.repeat_ratio
+    rows.append(("repeat ratio", None if repeats is None else f"{repeats:.1%}"))
+    return rows
