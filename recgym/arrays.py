@@ -15,7 +15,7 @@ from recgym.types import Array, Generator
 
 __all__ = [
     "device_of", "from_numpy", "namespace", "to_numpy",
-    "arange", "as_bool", "as_float", "as_int", "full", "gather", "put", "scatter", "set_rows", "take_rows", "where_rows", "zeros",
+    "arange", "as_bool", "as_float", "as_int", "copy", "full", "gather", "put", "scatter", "set_rows", "take_rows", "where_rows", "zeros",
     "bernoulli", "integers", "normal", "permutation", "uniform",
     "choose",
 ]  # fmt: skip
@@ -77,6 +77,11 @@ def as_int(array: Array) -> Array:
 def as_bool(array: Array) -> Array:
     """The array as bool."""
     return array.bool() if isinstance(array, torch.Tensor) else array.astype(bool)
+
+
+def copy(array: Array) -> Array:
+    """The same values in memory of their own."""
+    return array.clone() if isinstance(array, torch.Tensor) else array.copy()
 
 
 def gather(array: Array, index: Array) -> Array:

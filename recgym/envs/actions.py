@@ -47,6 +47,7 @@ def _check_preference(task: Task, actions: np.ndarray, num_users: int) -> np.nda
         raise ValueError(f"{task.name}: actions have type {actions.dtype}, expected floats")
     if actions.shape != shape:
         raise ValueError(f"{task.name}: actions have shape {actions.shape}, expected {shape}")
-    if not np.isfinite(actions).all():
-        raise ValueError(f"{task.name}: found an action that is not finite, expected preferences in [-1, 1]")
+    outside = ~(np.abs(actions) <= 1)  # so spelled, NaN is outside too
+    if outside.any():
+        raise ValueError(f"{task.name}: found a preference of {actions[outside][0]}, expected numbers in [-1, 1]")
     return actions.astype(np.float32, copy=False)

@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from recgym.arrays import as_float, namespace
+from recgym.arrays import as_float, copy, namespace
 from recgym.types import Array, History
 
 __all__ = ["FlatObserver", "HistoryObserver", "Observation", "Observer", "Sizes", "View"]
@@ -17,7 +17,10 @@ _UNBOUNDED = float(np.finfo(np.float32).max)
 
 
 class Sizes(NamedTuple):
-    """The sizes that an observation space depends on; see the glossary in :mod:`recgym.types`."""
+    """The sizes that an observation space depends on; see the glossary in :mod:`recgym.types`.
+
+    ``candidates_vary`` is False where the full catalogue is always on offer, in order.
+    """
 
     num_items: int
     num_candidates: int
@@ -25,6 +28,7 @@ class Sizes(NamedTuple):
     channels: int
     profile: int
     features: int
+    candidates_vary: bool
 
 
 @runtime_checkable
@@ -51,7 +55,7 @@ class View(Protocol):
 
 
 def _reals(*shape: int) -> gym.spaces.Box:
-    return gym.spaces.Box(-np.inf, np.inf, shape, np.float32)
+    return gym.spaces.Box(-_UNBOUNDED, _UNBOUNDED, shape, np.float32)
 
 
 @runtime_checkable
@@ -63,7 +67,7 @@ class Observer(Protocol):
         ...
 
     def __call__(self, view: View) -> Observation:
-        """The batched observation, in arrays that later steps do not change."""
+        """The batched observation, in arrays of its own: later steps do not change them, nor they the simulation."""
         ...
 
 
@@ -115,7 +119,7 @@ class HistoryObserver:
         }
         if sizes.profile:
             spaces["profile"] = _reals(sizes.profile)
-        if sizes.num_candidates < n:
+        if sizes.candidates_vary:
             spaces["candidates"] = gym.spaces.Box(0, n - 1, (sizes.num_candidates,), np.int64)
         return gym.spaces.Dict(spaces)
 
@@ -129,7 +133,7 @@ class HistoryObserver:
             "history_gap_s": gap,
         }
         if view.sizes.profile:
-            observation["profile"] = view.profile()
+            observation["profile"] = copy(view.profile())
         if view.candidates is not None:
-            observation["candidates"] = view.candidates
+            observation["candidates"] = copy(view.candidates)
         return observation

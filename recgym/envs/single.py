@@ -109,4 +109,5 @@ def faces(make_task: Callable[..., Task]) -> tuple[Callable[..., RecEnv], Callab
     ) -> RecVectorEnv:
         return RecVectorEnv(make_task(**settings), num_envs, autoreset_mode=autoreset_mode, device=device, seed=seed)
 
+    env.__doc__ = vector_env.__doc__ = make_task.__doc__
     return env, vector_env

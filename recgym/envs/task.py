@@ -68,5 +68,5 @@ class Task:
         model = self.model
         return Sizes(
             model.num_items, self.num_candidates, self.window, len(model.schema), model.profile_size,
-            int(model.item_features.shape[1]),
+            int(model.item_features.shape[1]), not isinstance(self.candidates, FullCatalogue),
         )  # fmt: skip

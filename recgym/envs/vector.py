@@ -40,13 +40,13 @@ def step_info(simulation: Simulation, transition: Transition | None) -> dict[str
     info: dict[str, Any] = {}
     if transition is not None:
         feedback = to_numpy(transition.response.feedback)
-        info["slate"] = to_numpy(transition.slate)
+        info["slate"] = to_numpy(transition.slate).copy()
         info["feedback"] = {name: feedback[:, :, i] for i, name in enumerate(simulation.model.schema.names)}
         if transition.costs:
             info["costs"] = {name: to_numpy(cost) for name, cost in transition.costs.items()}
     group = simulation.group()
     if group is not None:
-        info["group"] = to_numpy(group)
+        info["group"] = to_numpy(group).copy()
     if simulation.task.mask_consumed:
         info["action_mask"] = to_numpy(simulation.allowed())
     return info
@@ -137,16 +137,17 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
                 "reset(options={'reset_mask': mask}) before the next step"
             )
         transition = simulation.step(from_numpy(actions, simulation.device))
-        reward = to_numpy(transition.reward)
+        reward = to_numpy(transition.reward).copy()
         terminated, truncated = to_numpy(transition.terminated), to_numpy(transition.truncated)
-        info = step_info(simulation, transition)
         ended = terminated | truncated
         if self.autoreset_mode is AutoresetMode.NEXT_STEP and self._ended.any():
             pending = self._ended
             simulation.reset_rows(from_numpy(pending, simulation.device))
             reward = np.where(pending if reward.ndim == 1 else pending[:, None], reward.dtype.type(0), reward)
             terminated, truncated, ended = terminated & ~pending, truncated & ~pending, ended & ~pending
-            info = _blank(info, pending)
+            info = _blank(step_info(simulation, transition), pending)
+        else:
+            info = step_info(simulation, transition)
         self._ended = ended
         if self.autoreset_mode is AutoresetMode.SAME_STEP and ended.any():
             info = self._restart(ended, info)
@@ -160,7 +161,8 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             final[row] = {key: value[row] for key, value in last.items()} if isinstance(last, dict) else last[row]
         self.simulation.reset_rows(from_numpy(ended, self.simulation.device))
         self._ended = np.zeros(self.num_envs, dtype=bool)
-        info["final_info"] = {key: info[key] for key in info}
+        info["final_info"] = dict(info)
+        info.update(step_info(self.simulation, None))  # groups and masks of the users who are there now
         info["final_obs"] = final
         info["_final_obs"] = info["_final_info"] = ended
         return info
