@@ -1,1 +1,11 @@
-"""To be filled."""
+"""Reports: one self-contained HTML page with tables and interactive plots, composed from small parts."""
+
+from recgym.report.demo import demo_report
+from recgym.report.document import Cell, Fact, Plot, Report, Section, Table, Tone, write_report
+from recgym.report.plots import channel_plot, distribution_plot, learning_curve, policy_plot, reliability_plot
+
+__all__ = [
+    "Report", "Section", "Table", "Plot", "Fact", "Tone", "Cell", "write_report",
+    "policy_plot", "channel_plot", "learning_curve", "reliability_plot", "distribution_plot",
+    "demo_report",
+]  # fmt: skip

@@ -1,0 +1,260 @@
+"""The report of a run, from its results as they stand in JSON. What a run did not produce is left out of the page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recgym.report.document import Cell, Fact, Plot, Report, Section, Table, Tone
+from recgym.report.plots import channel_plot, distribution_plot, learning_curve, policy_plot, reliability_plot
+
+__all__ = ["demo_report"]
+
+Result = Mapping[str, Any]
+
+_PARTS = ("dataset", "fidelity", "session_length", "gate", "policies", "truth", "learning_curve", "seconds")
+
+
+def demo_report(result: Result) -> Report:
+    """The page for the whole way from a log to policies, or for any part of it.
+
+    Args:
+        result: any of ``dataset`` (what was read), ``fidelity`` (per channel: AUC, log-loss, ECE, reliability and
+            baselines), ``session_length`` (``observed`` and ``simulated`` counts by length), ``gate`` (``passed`` and
+            ``failures``), ``policies`` (return, session length, coverage, repeat rate, channels), ``truth`` (the
+            policies with the true users, and the rank correlation), ``learning_curve``, ``seconds``, ``versions``,
+            ``command``, ``warnings``.
+
+    Raises:
+        ValueError: the result holds none of these parts.
+    """
+    if not any(result.get(part) for part in _PARTS):
+        raise ValueError(
+            f"there is nothing to report: found the keys {sorted(result)}, expected any of {', '.join(_PARTS)}"
+        )
+    sections = (
+        _log(result.get("dataset") or {}),
+        _fidelity(result.get("fidelity") or {}, result.get("session_length") or {}, result.get("gate") or {}),
+        _policies(result.get("policies") or {}),
+        _learning(result.get("learning_curve") or [], result.get("policies") or {}),
+        _truth(result.get("truth") or {}, result.get("policies") or {}),
+        _making(result),
+    )
+    dataset = result.get("dataset") or {}
+    source = str(dataset.get("source", "")).rstrip("/")
+    title = (
+        "From a log to a policy"
+        if dataset.get("embedded") or not source
+        else f"From a log to a policy: {source.rsplit('/')[-1]}"
+    )
+    return Report(
+        title, _summary(result), [section for section in sections if section], _notes(result), _facts(result)
+    )  # fmt: skip
+
+
+def _summary(result: Result) -> str:
+    sentences = []
+    dataset, gate, policies = (result.get(key) or {} for key in ("dataset", "gate", "policies"))
+    if dataset.get("rows") is not None:
+        sentences.append(f"Simulated users were fitted to {dataset['rows']:,} rows of behaviour.")
+    if gate:
+        sentences.append(
+            "On behaviour they had not seen, they passed the fidelity gate."
+            if gate.get("passed")
+            else "On behaviour they had not seen, they did not pass the fidelity gate: read what follows with care."
+        )
+    ranked = _ranked(policies)
+    if len(ranked) > 1:
+        best, second = ranked[0], ranked[1]
+        sentences.append(
+            f"Of {len(ranked)} policies, {best} earned most in a session, {_interval(policies[best], 'return')}, "
+            f"ahead of {second}, {_interval(policies[second], 'return')}."
+        )
+    paragraphs = [" ".join(sentences)]
+    if dataset.get("embedded"):
+        paragraphs.append(
+            "The log is embedded: a behaviour policy rolled out on a hand-made user model. So the truth is known, "
+            "and this page shows how far the learned users are from it."
+        )
+    return "\n\n".join(paragraphs)
+
+
+def _notes(result: Result) -> list[str]:
+    gate = result.get("gate") or {}
+    return [f"Fidelity gate: {failure}" for failure in gate.get("failures", ())] + [
+        str(w) for w in result.get("warnings") or ()
+    ]
+
+
+def _facts(result: Result) -> list[Fact]:
+    facts = []
+    dataset, fidelity, gate, policies, truth = (
+        result.get(key) or {} for key in ("dataset", "fidelity", "gate", "policies", "truth")
+    )
+    if dataset.get("users") is not None and dataset.get("items") is not None:
+        facts.append(Fact("Users in the log", f"{dataset['users']:,}", f"{dataset['items']:,} items"))
+    if gate:
+        passed = bool(gate.get("passed"))
+        facts.append(
+            Fact("Fidelity gate", "passed" if passed else "not passed", tone=Tone.GOOD if passed else Tone.BAD)
+        )
+    ranked_channels = [channel for channel, entry in fidelity.items() if entry.get("auc") is not None]
+    if ranked_channels:
+        channel = ranked_channels[0]
+        facts.append(Fact(f"AUC of {channel}", f"{fidelity[channel]['auc']:.3f}", _best_baseline(fidelity[channel])))
+    ranked = _ranked(policies)
+    if ranked:
+        last = ranked[-1]
+        detail = f"return of {ranked[0]}" + (f"; {last} {policies[last]['return']:.4g}" if len(ranked) > 1 else "")
+        facts.append(Fact("Best policy", f"{policies[ranked[0]]['return']:.4g}", detail))
+    if truth.get("kendall_tau") is not None:
+        facts.append(Fact("Order of policies kept", f"{truth['kendall_tau']:.2f}", "Kendall's tau with the true users"))
+    total = (result.get("seconds") or {}).get("total")
+    if total is not None:
+        facts.append(Fact("Time", _duration(total), "the whole way"))
+    return facts
+
+
+def _log(dataset: Result) -> Section | None:
+    if not dataset:
+        return None
+    plain = {
+        key: value
+        for key, value in dataset.items()
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+    }
+    tables = [Table(("Property", "Value"), [(key.replace("_", " "), _text(value)) for key, value in plain.items()])]
+    left_out = dataset.get("left_out") or []
+    if left_out:
+        rows = [(str(entry["reason"]), int(entry["rows"])) for entry in left_out]
+        tables.append(Table(("Reason", "Rows"), rows, "Rows of the source that were left out, and why"))
+    return Section("The log", "What the simulated users learned from.", tables)
+
+
+def _fidelity(fidelity: Result, session_length: Result, gate: Result) -> Section | None:
+    if not (fidelity or session_length or gate):
+        return None
+    plots: list[Plot] = []
+    for channel, entry in fidelity.items():
+        curves = {"learned users": entry.get("reliability") or []}
+        curves |= {name: baseline.get("reliability") or [] for name, baseline in (entry.get("baselines") or {}).items()}
+        curves = {name: curve for name, curve in curves.items() if curve}
+        if curves:
+            plots.append(reliability_plot(curves, channel))
+    if session_length.get("observed") and session_length.get("simulated"):
+        plots.append(distribution_plot(session_length["observed"], session_length["simulated"]))
+    rows: list[Sequence[Cell]] = []
+    for channel, entry in fidelity.items():
+        rows.append((channel, "learned users", *_measures(entry)))
+        rows += [(channel, name, *_measures(baseline)) for name, baseline in (entry.get("baselines") or {}).items()]
+    columns = ("Channel", "Predictor", "AUC", "AUC interval", "Log-loss", "ECE", "Rate ratio")
+    caption = (
+        "Predictions on held-out behaviour. ECE: expected calibration error. Rate ratio: predicted over observed rate."
+    )
+    text = (
+        "The simulated users are held against the end of the log, which they have not seen. A good simulator ranks "
+        "items as people do (AUC above the baselines), predicts rates that come true (points on the diagonal) and ends "
+        "sessions when people do."
+    )
+    return Section("Fidelity", text, [Table(columns, rows, caption)] if rows else (), plots)
+
+
+def _measures(entry: Result) -> tuple[Cell, ...]:
+    interval = f"{entry['auc_low']:.3f} to {entry['auc_high']:.3f}" if entry.get("auc_low") is not None else None
+    return (entry.get("auc"), interval, entry.get("log_loss"), entry.get("ece"), entry.get("rate_ratio"))
+
+
+def _best_baseline(entry: Result) -> str:
+    known = {name: b["auc"] for name, b in (entry.get("baselines") or {}).items() if b.get("auc") is not None}
+    if not known:
+        return ""
+    best = max(known, key=lambda name: float(known[name]))
+    return f"best baseline {best} {known[best]:.3f}"
+
+
+def _policies(policies: Mapping[str, Result]) -> Section | None:
+    if not _ranked(policies):
+        return None
+    channels = list(dict.fromkeys(channel for entry in policies.values() for channel in entry.get("channels") or {}))
+    plots = [policy_plot(policies), *(channel_plot(policies, channel) for channel in channels)]
+    text = "Each policy serves new simulated users from the start to the end of their sessions."
+    return Section("Policies", text, [_policy_table(policies, channels)], plots)
+
+
+def _policy_table(policies: Mapping[str, Result], channels: Sequence[str]) -> Table:
+    fields = {"session_length": "Session length", "coverage": "Coverage", "repeat_rate": "Repeat rate"}
+    shown = [field for field in fields if any(entry.get(field) is not None for entry in policies.values())]
+    columns = ("Policy", "Return", "Interval", *(fields[field] for field in shown), *channels)
+    rows = [
+        (
+            name, policies[name]["return"], _bounds(policies[name]), *(policies[name].get(field) for field in shown),
+            *((policies[name].get("channels") or {}).get(channel, {}).get("mean") for channel in channels),
+        )
+        for name in _ranked(policies)
+    ]  # fmt: skip
+    return Table(columns, rows, "Policies by return; session length in steps, coverage as a share of the catalogue")
+
+
+def _learning(points: Sequence[Result], policies: Mapping[str, Result]) -> Section | None:
+    if not points:
+        return None
+    references: dict[str, float] = {
+        name: float(policies[name]["return"]) for name in ("random", "popularity") if name in _ranked(policies)
+    }
+    text = "How the return grew while the agent was trained against the simulated users."
+    return Section("Learning", text, plots=[learning_curve(points, references)])
+
+
+def _truth(truth: Result, policies: Mapping[str, Result]) -> Section | None:
+    true_policies = truth.get("policies") or {}
+    if not truth:
+        return None
+    plots = [policy_plot(policies, true_policies)] if _ranked(policies) and true_policies else []
+    rows = [
+        (name, policies.get(name, {}).get("return"), true_policies[name]["return"], _bounds(true_policies[name]))
+        for name in _ranked(true_policies)
+    ]
+    columns = ("Policy", "Return with learned users", "Return with true users", "Interval")
+    tables = [Table(columns, rows, "The same policies with the learned and with the true users")] if rows else []
+    text = str(truth.get("text") or "")
+    if truth.get("kendall_tau") is not None:
+        text += (
+            f"\n\nKendall's tau between both orders of the policies is {truth['kendall_tau']:.2f}: 1 where the learned "
+            "users put the policies in the true order, 0 where the order tells nothing."
+        )
+    return Section("Against the truth", text, tables, plots)
+
+
+def _making(result: Result) -> Section | None:
+    seconds, versions, command = result.get("seconds") or {}, result.get("versions") or {}, result.get("command")
+    tables = []
+    if seconds:
+        rows = [(stage.replace("_", " "), float(value)) for stage, value in seconds.items()]
+        tables.append(Table(("Stage", "Seconds"), rows, "Where the time went"))
+    if versions:
+        tables.append(Table(("Software", "Version"), [(name, str(value)) for name, value in versions.items()]))
+    if not (tables or command):
+        return None
+    return Section("How this was made", f"Command: {command}" if command else "", tables)
+
+
+def _ranked(policies: Mapping[str, Result]) -> list[str]:
+    known = [name for name, entry in policies.items() if entry.get("return") is not None]
+    return sorted(known, key=lambda name: -float(policies[name]["return"]))
+
+
+def _interval(entry: Result, value: str) -> str:
+    bounds = _bounds(entry)
+    return f"{entry[value]:.4g}" + (f" ({bounds})" if bounds else "")
+
+
+def _bounds(entry: Result) -> str | None:
+    low, high = entry.get("low"), entry.get("high")
+    return None if low is None or high is None else f"{low:.4g} to {high:.4g}"
+
+
+def _text(value: str | int | float) -> str:
+    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.3g} s"

@@ -1,0 +1,205 @@
+"""Plots from plain results, as they stand in a run's JSON.
+
+Every builder escapes the names it is given: Plotly reads a little HTML in its labels, and names come from data files.
+Colours are of middle lightness, so that they read on light and dark pages; the page sets the neutral ones.
+"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+
+from recgym.report.document import Plot
+
+__all__ = ["channel_plot", "distribution_plot", "learning_curve", "policy_plot", "reliability_plot"]
+
+TEAL, ORANGE, GREY = "#16908f", "#e0812f", "#8b949a"
+SERIES = (TEAL, ORANGE, "#8a6fd1", "#3f86d6", "#cf5b78", "#7c9a3c")
+BAND = "rgba(22, 144, 143, 0.18)"
+
+Result = Mapping[str, Any]
+
+
+def policy_plot(policies: Mapping[str, Result], truth: Mapping[str, Result] | None = None) -> Plot:
+    """Returns with intervals, one row a policy, the best on top.
+
+    Args:
+        policies: name -> ``{"return", "low", "high"}``.
+        truth: the same policies with the true users, drawn beside them.
+    """
+    caption = "Mean return of a session for each policy; the bar is its confidence interval."
+    if truth:
+        caption += " Teal: with the learned users. Orange: the same policies with the true users."
+    return _interval_plot(policies, truth, "return", "return of a session", caption, wide=True)
+
+
+def channel_plot(policies: Mapping[str, Result], channel: str) -> Plot:
+    """One feedback channel under each policy, with intervals.
+
+    Args:
+        policies: name -> ``{"channels": {channel: {"mean", "low", "high"}}}``.
+        channel: which of the channels.
+    """
+    values = {name: result.get("channels", {}).get(channel, {}) for name, result in policies.items()}
+    return _interval_plot(values, None, "mean", channel, f"{channel}: mean under each policy.", wide=False)
+
+
+def learning_curve(points: Sequence[Result], references: Mapping[str, float] | None = None) -> Plot:
+    """Return against steps of training, with a band.
+
+    Args:
+        points: ``{"steps", "return", "low", "high"}`` in order of steps; a point without bounds has no band.
+        references: name -> return of policies that do not learn, drawn as level lines.
+    """
+    steps = [point["steps"] for point in points]
+    figure = go.Figure(layout=_layout(380, "steps of training", "return of a session"))
+    band = [point for point in points if point.get("low") is not None and point.get("high") is not None]
+    if band:
+        x = [point["steps"] for point in band]
+        figure.add_scatter(
+            x=x + x[::-1], y=[point["high"] for point in band] + [point["low"] for point in band][::-1],
+            fill="toself", fillcolor=BAND, line={"width": 0}, hoverinfo="skip", showlegend=False,
+        )  # fmt: skip
+    figure.add_scatter(
+        x=steps, y=[point["return"] for point in points], mode="lines+markers", name="training",
+        line={"color": TEAL, "width": 2.5}, marker={"size": 6}, hovertemplate="%{x:,} steps: %{y:.4g}<extra></extra>",
+    )  # fmt: skip
+    for index, (name, level) in enumerate((references or {}).items()):
+        figure.add_scatter(
+            x=[min(steps), max(steps)], y=[level, level], mode="lines", name=escape(name),
+            line={"color": SERIES[1 + index % (len(SERIES) - 1)], "width": 1.5, "dash": "dash"},
+            hovertemplate="%{fullData.name}: %{y:.4g}<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(tickformat="~s", rangemode="tozero")
+    return Plot(figure, "Return while training; the band is the confidence interval over evaluation sessions.")
+
+
+def reliability_plot(curves: Mapping[str, Sequence[Result]], title: str = "") -> Plot:
+    """Observed against predicted rates: a calibrated model lies on the diagonal.
+
+    Args:
+        curves: model or baseline -> its bins, ``{"predicted", "observed", "n"}``; a marker's area grows with ``n``.
+        title: what is predicted, such as a channel.
+    """
+    bins = [entry for curve in curves.values() for entry in curve]
+    top = 1.08 * max((max(entry["predicted"], entry["observed"]) for entry in bins), default=1.0) or 1.0
+    largest = max((entry.get("n", 1) for entry in bins), default=1) or 1
+    figure = go.Figure(layout=_layout(360, f"predicted {escape(title)}".strip(), "observed"))
+    figure.add_scatter(
+        x=[0, top], y=[0, top], mode="lines", name="calibrated", line={"color": GREY, "width": 1.5, "dash": "dot"},
+        hoverinfo="skip",
+    )  # fmt: skip
+    for index, (name, curve) in enumerate(curves.items()):
+        figure.add_scatter(
+            x=[entry["predicted"] for entry in curve], y=[entry["observed"] for entry in curve],
+            customdata=[entry.get("n") for entry in curve], mode="lines+markers", name=escape(name),
+            line={"color": SERIES[index % len(SERIES)], "width": 2},
+            marker={"size": [5 + 9 * (entry.get("n", 1) / largest) ** 0.5 for entry in curve]},
+            hovertemplate="predicted %{x:.3g}, observed %{y:.3g}, %{customdata:,} rows<extra>%{fullData.name}</extra>",
+        )  # fmt: skip
+    figure.update_xaxes(range=[0, top])
+    figure.update_yaxes(range=[0, top])
+    return Plot(figure, f"{title}: observed against predicted rate.".lstrip(": "), wide=False)
+
+
+def distribution_plot(observed: Sequence[float], simulated: Sequence[float]) -> Plot:
+    """Session lengths of real and simulated users, as shares of sessions.
+
+    Args:
+        observed: sessions in the log by length: entry ``i`` counts those of length ``i``.
+        simulated: the same for simulated sessions. The longest percent of either may be drawn as one bar.
+    """
+    last = max(_quantile(observed, 0.99), _quantile(simulated, 0.99))
+    first = 0 if (observed and observed[0]) or (simulated and simulated[0]) else 1
+    lengths = list(range(first, last + 1))
+    labels = [f"{length} or more" if length == last else str(length) for length in lengths]
+    figure = go.Figure(layout=_layout(360, "length of a session", "share of sessions"))
+    figure.add_bar(
+        x=lengths, y=_shares(observed, first, last), name="in the log", marker={"color": GREY, "opacity": 0.55},
+        customdata=labels, hovertemplate="length %{customdata}: %{y:.1%}<extra>in the log</extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=lengths, y=_shares(simulated, first, last), name="simulated", mode="lines+markers",
+        line={"color": TEAL, "width": 2.5, "shape": "hvh"}, marker={"size": 5},
+        customdata=labels, hovertemplate="length %{customdata}: %{y:.1%}<extra>simulated</extra>",
+    )  # fmt: skip
+    figure.update_layout(bargap=0.12)
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    return Plot(figure, f"How long sessions last; the last bar holds those of {last} or more.")
+
+
+def _interval_plot(
+    results: Mapping[str, Result],
+    truth: Mapping[str, Result] | None,
+    value: str,
+    title: str,
+    caption: str,
+    *,
+    wide: bool,
+) -> Plot:
+    """One row a name with a dot and a whisker, sorted by value; a second series is drawn a little below the first."""
+    names = sorted(
+        (name for name in results if results[name].get(value) is not None), key=lambda n: float(results[n][value])
+    )
+    rows = {name: row for row, name in enumerate(names)}
+    series = [("learned users" if truth else "", results, TEAL, 0.13 if truth else 0.0)]
+    if truth:
+        series.append(("true users", truth, ORANGE, -0.13))
+    figure = go.Figure(layout=_layout(90 + (46 if wide else 34) * max(len(names), 1), escape(title), ""))
+    for label, values, colour, shift in series:
+        shown = [name for name in names if values.get(name, {}).get(value) is not None]
+        means = [float(values[name][value]) for name in shown]
+        lows, highs = ([_bound(values[name], side, value) for name in shown] for side in ("low", "high"))
+        figure.add_scatter(
+            x=means, y=[rows[name] + shift for name in shown], mode="markers", name=label, showlegend=bool(truth),
+            marker={"color": colour, "size": 11},
+            error_x={
+                "type": "data", "symmetric": False, "thickness": 2.5, "width": 0, "color": colour,
+                "array": [high - mean for high, mean in zip(highs, means, strict=True)],
+                "arrayminus": [mean - low for low, mean in zip(lows, means, strict=True)],
+            },
+            customdata=[[escape(name), low, high] for name, low, high in zip(shown, lows, highs, strict=True)],
+            hovertemplate="%{customdata[0]}: %{x:.4g} [%{customdata[1]:.4g}, %{customdata[2]:.4g}]<extra></extra>",
+        )  # fmt: skip
+    figure.update_yaxes(
+        tickvals=list(rows.values()), ticktext=[f"{escape(name)}  " for name in names],
+        range=[-0.6, max(len(names), 1) - 0.4], showgrid=True, ticks="",
+    )  # fmt: skip
+    return Plot(figure, caption, wide=wide)
+
+
+def _bound(result: Result, side: str, value: str) -> float:
+    """A bound of an interval; the value itself where none is known."""
+    bound = result.get(side)
+    return float(result[value] if bound is None else bound)
+
+
+def _quantile(counts: Sequence[float], share: float) -> int:
+    """The smallest length that at least this share of the sessions do not exceed."""
+    total, reached = sum(counts), 0.0
+    for length, count in enumerate(counts):
+        reached += count
+        if reached >= share * total:
+            return max(length, 1)
+    return 1
+
+
+def _shares(counts: Sequence[float], first: int, last: int) -> list[float]:
+    """Shares of the lengths ``first..last``, where ``last`` also holds all longer ones."""
+    total = sum(counts) or 1
+    padded = [*counts, *([0] * (last + 1 - len(counts)))]
+    return [count / total for count in (*padded[first:last], sum(padded[last:]))]
+
+
+def _layout(height: int, x_title: str, y_title: str) -> go.Layout:
+    axis = {"automargin": True, "zeroline": False, "title": {"standoff": 10, "font": {"size": 12}}}
+    return go.Layout(
+        template="none",
+        height=height,
+        margin={"l": 8, "r": 16, "t": 12, "b": 8},
+        xaxis={**axis, "title": {**axis["title"], "text": x_title}},  # type: ignore[dict-item]
+        yaxis={**axis, "title": {**axis["title"], "text": y_title}},  # type: ignore[dict-item]
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        hovermode="closest",
+    )
