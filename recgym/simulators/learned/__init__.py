@@ -1,1 +1,15 @@
-"""To be filled."""
+"""Users learned from a log: fit a response and leave model, save it, and let it behave as a user model."""
+
+from recgym.simulators.learned.config import LearnedConfig
+from recgym.simulators.learned.fit import fit
+from recgym.simulators.learned.fitted import FitReport, FittedSimulator, record_gate
+from recgym.simulators.learned.predict import Predictions, predict
+from recgym.simulators.learned.scorer import ObservableScorer
+from recgym.simulators.learned.users import LearnedState, LearnedUsers
+
+__all__ = [
+    "LearnedConfig", "fit",
+    "FitReport", "FittedSimulator", "record_gate",
+    "LearnedState", "LearnedUsers", "ObservableScorer",
+    "Predictions", "predict",
+]  # fmt: skip

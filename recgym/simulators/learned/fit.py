@@ -1,0 +1,212 @@
+"""From an interaction log to a fitted simulator."""
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Bool, Float32, Int64
+
+from recgym.data.schema import InteractionLog
+from recgym.seeding import child_seed, make_generator
+from recgym.simulators.learned.channels import ResponsePlan
+from recgym.simulators.learned.config import LearnedConfig
+from recgym.simulators.learned.context import CONTEXT_NAMES, ItemContext, ItemStream, size_rates
+from recgym.simulators.learned.features import FeatureEncoder
+from recgym.simulators.learned.fitted import FitReport, FittedSimulator, SourceFacts
+from recgym.simulators.learned.network import NetworkShape, ResponseNetwork
+from recgym.simulators.learned.passes import Prepared, running_states
+from recgym.simulators.learned.rates import RateTables
+from recgym.simulators.learned.sessions import SessionFacts, leave_labels
+from recgym.simulators.learned.snapshots import take_snapshots
+from recgym.simulators.learned.steps import Behaviour, ExposureSource, exposure_source, simulated_schema
+from recgym.simulators.learned.training import Progress, calibrate_network, train
+
+__all__ = ["fit", "prepare"]
+
+
+def fit(
+    log: InteractionLog, config: LearnedConfig | None = None, seed: int = 0, progress: Progress | None = None
+) -> FittedSimulator:
+    """Learn users from a log.
+
+    The last part of the log in time (``config.validation_fraction``; of a log without times, of each user) is kept from
+    training: it says when to stop and calibrates every logit.
+
+    What the log lacks is handled as follows, and said in the report's notes.
+
+    * No slates (ratings, purchases, plain sequences): nothing says what was passed over.
+      For each consumption, ``config.negatives`` items of the log are sampled as passed over. Whether an item is taken
+      is then a channel of its own (one of the log that is always 1, else ``consumed``), and ratings are modelled
+      given that it is. The level of that channel's rate is a matter of ``negatives``; only the order of items means
+      something.
+    * No times: no leave model, no pauses and no item context can be learned; sessions end with a fixed probability.
+
+    Args:
+        log: any log with at least two users or times.
+        config: settings.
+        seed: root seed; the same seed and log give the same simulator on the same machine.
+        progress: called after each pass over the log.
+
+    Raises:
+        ValueError: the log has no time to hold out, or a channel without any value.
+    """
+    config = config or LearnedConfig()
+    source = exposure_source(log)
+    imputing = make_generator(seed, "imputed exposures", device="numpy")
+    behaviour = Behaviour.of(log, source, config.negatives, config.session_gap_s, imputing)
+    plan = ResponsePlan.fit(behaviour.schema, behaviour.row_labels, behaviour.row_observed)
+    held_out = _held_out(behaviour, log.time_unit, config.validation_fraction)
+    primary = plan.schema.names[plan.primary]
+    rates = size_rates(log, source, primary)
+    timed = log.time_unit == "s"
+    context = ItemContext.start(ItemStream.of(log, source, primary, rates), log.n_items) if timed else None
+    users, items = FeatureEncoder.fit(log.user_features), FeatureEncoder.fit(log.item_features)
+    data = prepare(log, behaviour, users, context, np.arange(log.n_items), log.n_items, config.history)
+    end_time = float(log.frame["time_s"].max())  # type: ignore[arg-type]
+    sessions_known = timed and bool((behaviour.step_session >= 0).any())
+    labels = leave_labels(behaviour, end_time if sessions_known else -np.inf, config.session_gap_s)
+
+    network = _initial_network(log, config, plan, data, items, held_out, seed)
+    epochs = train(network, plan, data, labels, held_out, config, seed, progress)
+    states = running_states(network, data)
+    calibrate_network(network, plan, data, labels, held_out, states)
+    last = log.frame.group_by("user").agg(pl.col("time_s").max()).sort("user")
+    user_last = np.full(log.n_users, -np.inf)
+    user_last[last["user"].to_numpy()] = last["time_s"].to_numpy()
+    drawing = make_generator(seed, "snapshots", device="numpy")
+    return FittedSimulator(
+        config=config,
+        plan=plan,
+        network=network,
+        users=users,
+        items=items,
+        user_ids=log.user_ids,
+        user_last=user_last,
+        item_ids=log.item_ids,
+        context=None if context is None else context.compacted(end_time),
+        size_rates=rates,
+        rates=_rates(behaviour, plan, log.n_items),
+        sessions=SessionFacts.of(behaviour, sessions_known, config.mean_session_steps),
+        snapshots=take_snapshots(data, states[0], log.n_items, config.history, config.max_snapshots, drawing),
+        facts=SourceFacts(
+            log.source, log.time_unit, source, simulated_schema(log, source)[1], end_time,
+            (int(behaviour.step_size.min()), int(behaviour.step_size.max())), int(behaviour.row_position.max()),
+        ),
+        report=FitReport(
+            behaviour.row_item.size, behaviour.n_steps, epochs, _notes(log, behaviour, source, config,
+            sessions_known), seed
+        ),
+    )  # fmt: skip
+
+
+def prepare(
+    log: InteractionLog,
+    behaviour: Behaviour,
+    users: FeatureEncoder,
+    context: ItemContext | None,
+    network_id: Int64[np.ndarray, "items"],
+    unknown: int,
+    history: int,
+) -> Prepared:
+    """Arrange what the network looks at.
+
+    Args:
+        log: the log.
+        behaviour: the same as arrays.
+        users: encoder of user features.
+        context: what was known of the log's items, in the log's ids; None without times.
+        network_id: the network's id of each of the log's items, negative if it does not know it.
+        unknown: the network's id of unknown items.
+        history: length of the window in which repeats are counted.
+    """
+    ids = torch.from_numpy(np.where(network_id < 0, unknown, network_id))
+    time = behaviour.step_time[behaviour.row_step]
+    raw = np.zeros((time.size, 0), dtype=np.float32) if context is None else context.at(behaviour.row_item, time)
+    return Prepared(
+        behaviour=behaviour,
+        profile=torch.from_numpy(users.encode(log.user_features, log.n_users)),
+        context=torch.from_numpy(raw),
+        repeats=torch.from_numpy(behaviour.repeats(history)),
+        row_item=ids[torch.from_numpy(behaviour.row_item)],
+        taken_item=ids[torch.from_numpy(behaviour.taken_item)],
+    )
+
+
+def _held_out(behaviour: Behaviour, time_unit: str, fraction: float) -> Bool[np.ndarray, "S"]:
+    """The exposures of the validation tail."""
+    if time_unit == "s":
+        time = behaviour.step_time
+        mask: np.ndarray = time > np.quantile(time, 1 - fraction)
+    else:
+        count = np.bincount(behaviour.step_user, minlength=1)[behaviour.step_user]
+        start = np.searchsorted(behaviour.step_user, behaviour.step_user)
+        mask = np.arange(count.size) - start >= np.ceil(count * (1 - fraction))
+    if not mask.any() or mask.all():
+        raise ValueError(
+            f"the log is too short to hold out a validation tail of {fraction:.0%}: found {behaviour.n_steps} exposures"
+            " that do not spread in time"
+        )
+    return mask
+
+
+def _initial_network(
+    log: InteractionLog,
+    config: LearnedConfig,
+    plan: ResponsePlan,
+    data: Prepared,
+    items: FeatureEncoder,
+    held_out: Bool[np.ndarray, "S"],
+    seed: int,
+) -> ResponseNetwork:
+    """A network of the right shape that knows the scale of its inputs and which items it will get to know."""
+    behaviour = data.behaviour
+    table: Float32[np.ndarray, "N I"] = items.encode(log.item_features, log.n_items)
+    shape = NetworkShape(
+        items=log.n_items, channels=len(plan.schema), parameters=plan.width, profile=data.profile.shape[1],
+        item_features=table.shape[1], context=0 if data.context.shape[1] == 0 else len(CONTEXT_NAMES),
+        hidden=config.hidden, item_width=config.item_width, dropout=config.dropout,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(child_seed(seed, "weights"))
+        largest = torch.from_numpy(np.abs(behaviour.taken_feedback).max(0, initial=0.0))
+        network = ResponseNetwork(shape, plan.schema, torch.where(largest > 0, largest, 1.0))
+    training = ~held_out[behaviour.row_step]
+    if shape.context:
+        seen = data.context[torch.from_numpy(training)]
+        network.context_mean.copy_(seen.mean(0))
+        network.context_sd.copy_(seen.std(0).clamp(min=0.05))
+    counts = np.bincount(behaviour.row_item[training & behaviour.row_real], minlength=log.n_items)
+    if log.has_slates:
+        counts = counts + np.bincount(behaviour.taken_item, minlength=log.n_items)
+    network.known[:-1] = torch.from_numpy(counts >= config.min_item_rows)
+    network.item_table[:-1] = torch.from_numpy(table)
+    return network
+
+
+def _rates(behaviour: Behaviour, plan: ResponsePlan, n_items: int) -> RateTables:
+    labels, observed = torch.from_numpy(behaviour.row_labels), torch.from_numpy(behaviour.row_observed)
+    modelled = plan.modelled(labels, observed).numpy()
+    return RateTables.of(behaviour.row_item, behaviour.row_position, behaviour.row_labels, modelled, n_items)
+
+
+def _notes(
+    log: InteractionLog, behaviour: Behaviour, source: ExposureSource, config: LearnedConfig, sessions_known: bool
+) -> tuple[str, ...]:
+    notes = []
+    if source is ExposureSource.IMPUTED:
+        channel = simulated_schema(log, source)[1]
+        notes.append(
+            f"EXPOSURES WERE IMPUTED: the log does not say what users passed over; {config.negatives} random items "
+            f"were added to each consumption, with {channel} = 0. The order of items is learned from that, the level "
+            "of the rate is not."
+        )
+    elif behaviour.step_taken.all():
+        notes.append(
+            "every exposure in the log got some feedback: what users do after a slate that they pass over "
+            "is not learnable from it"
+        )
+    if not sessions_known:
+        notes.append(
+            "the log has no times: no leave model, pause or item context was learned; sessions end with probability"
+            f" {1 / config.mean_session_steps:.3g} a step"
+        )
+    return tuple(notes)

@@ -1,0 +1,226 @@
+"""The network behind learned users: a recurrent user state, a response head a channel and a leave head.
+
+Sources: GRU4Rec (arXiv 1511.06939) for the recurrent state; the response layer is a multilayer perceptron whose first
+layer is split by what it looks at (the step, the item, the pair of both), so that each part is computed once for all
+it serves.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as nnf
+from jaxtyping import Bool, Float32, Int64
+from torch import Tensor, nn
+
+from recgym.data.schema import ChannelKind, FeedbackSchema
+
+__all__ = ["FeedbackScale", "NetworkShape", "ResponseNetwork", "gap_feature"]
+
+MAX_POSITION = 50
+_WEEK_S = 7 * 86400.0
+
+
+def gap_feature(gap_s: Tensor) -> Tensor:
+    """A pause between events as a number near [0, 1]; 0 where there is none to speak of (NaN)."""
+    return (torch.log1p(gap_s.clamp(min=0.0)) / math.log1p(_WEEK_S)).nan_to_num(0.0).float()
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """The sizes of a network.
+
+    Attributes:
+        items: N; the embedding of index N is that of unknown items.
+        channels: F.
+        parameters: what the heads of all channels need for one item.
+        profile: width of the user features.
+        item_features: width of the item features.
+        context: width of what is known of an item at a time; 0 if the log has no times.
+        hidden: H.
+        item_width: D.
+        dropout: dropout in the response layers.
+    """
+
+    items: int
+    channels: int
+    parameters: int
+    profile: int
+    item_features: int
+    context: int
+    hidden: int
+    item_width: int
+    dropout: float
+
+    def to_json(self) -> dict[str, Any]:
+        """A value that JSON can hold."""
+        return asdict(self)
+
+
+class FeedbackScale(nn.Module):
+    """Feedback as numbers near [0, 1]: counts and durations by log(1 + x), all divided by their largest."""
+
+    divide: Tensor
+    logarithmic: Tensor
+
+    def __init__(self, schema: FeedbackSchema, largest: Float32[Tensor, "F"] | None = None) -> None:
+        super().__init__()
+        kinds = [channel.kind in (ChannelKind.COUNT, ChannelKind.DURATION) for channel in schema.channels]
+        self.register_buffer("logarithmic", torch.tensor(kinds))
+        largest = torch.ones(len(schema)) if largest is None else largest.abs().clamp(min=1e-6)
+        self.register_buffer("divide", torch.where(self.logarithmic, torch.log1p(largest), largest))
+
+    def forward(self, feedback: Float32[Tensor, "*rows F"]) -> Float32[Tensor, "*rows F"]:
+        """The scaled feedback."""
+        return torch.where(self.logarithmic, torch.log1p(feedback.clamp(min=0.0)), feedback) / self.divide
+
+
+class ResponseNetwork(nn.Module):
+    """User state, responses and leaving.
+
+    * state: a GRU over events; the input of an event is the mean over its items of [item vector + projected feedback]
+      and the pause before it.
+    * response to one item: an MLP on [state, user features, log slate size] + [item vector, item context] +
+      [projected state * item vector, repeats, position].
+    * leaving: an MLP on [state after the step, user features, what the step brought, log steps so far].
+
+    An item's vector is its embedding plus a linear map of its features.
+    """
+
+    context_mean: Tensor
+    context_sd: Tensor
+    logit_scale: Tensor
+    logit_shift: Tensor
+    leave_scale: Tensor
+    leave_shift: Tensor
+    known: Tensor
+    item_table: Tensor
+
+    def __init__(
+        self, shape: NetworkShape, schema: FeedbackSchema, largest: Float32[Tensor, "F"] | None = None
+    ) -> None:
+        super().__init__()
+        self.shape = shape
+        width, hidden = shape.item_width, shape.hidden
+        self.scale = FeedbackScale(schema, largest)
+        self.embedding = nn.Embedding(shape.items + 1, width)
+        nn.init.normal_(self.embedding.weight, std=0.05)
+        self.feature_in = nn.Linear(shape.item_features, width, bias=False) if shape.item_features else None
+        self.feedback_in = nn.Linear(shape.channels, width)
+        self.gru = nn.GRU(width + 1, hidden, batch_first=True)
+        self.step_in = nn.Linear(hidden + shape.profile + 1, hidden)
+        self.item_in = nn.Linear(width + shape.context, hidden, bias=False)
+        self.interest = nn.Linear(hidden, width)
+        self.pair_in = nn.Linear(width + 1, hidden, bias=False)
+        self.position = nn.Embedding(MAX_POSITION + 2, hidden)
+        nn.init.zeros_(self.position.weight)
+        self.inner = nn.Linear(hidden, hidden)
+        self.out = nn.Linear(hidden, shape.parameters)
+        self.leave_in = nn.Linear(hidden + shape.profile + 2 * shape.channels + 3, hidden // 2)
+        self.leave_out = nn.Linear(hidden // 2, 1)
+        self.dropout = nn.Dropout(shape.dropout)
+        self.register_buffer("context_mean", torch.zeros(shape.context))
+        self.register_buffer("context_sd", torch.ones(shape.context))
+        self.register_buffer("logit_scale", torch.ones(shape.parameters))
+        self.register_buffer("logit_shift", torch.zeros(shape.parameters))
+        self.register_buffer("leave_scale", torch.ones(()))
+        self.register_buffer("leave_shift", torch.zeros(()))
+        self.register_buffer("known", torch.zeros(shape.items + 1, dtype=torch.bool))
+        self.register_buffer("item_table", torch.zeros(shape.items + 1, shape.item_features))
+
+    def item_vectors(
+        self, items: Int64[Tensor, "*rows"], hidden: Bool[Tensor, "*rows"] | None = None
+    ) -> Float32[Tensor, "*rows D"]:
+        """Item vectors. Items that training hardly saw, index N and those marked ``hidden`` share one embedding."""
+        known = self.known[items] if hidden is None else self.known[items] & ~hidden
+        vectors: Tensor = self.embedding(torch.where(known, items, self.shape.items))
+        if self.feature_in is not None:
+            vectors = vectors + self.feature_in(self.item_table[items])
+        return vectors
+
+    def consumption(self, vectors: Float32[Tensor, "*rows D"], feedback: Float32[Tensor, "*rows F"]) -> Tensor:
+        """What one consumed item brings to the input of the state; ``[*rows, D]``."""
+        projected: Tensor = self.feedback_in(self.scale(feedback))
+        return vectors + projected
+
+    def encode(self, inputs: Float32[Tensor, "B L D_plus_1"]) -> Float32[Tensor, "B L_plus_1 H"]:
+        """States before the first event and after each, starting from zero."""
+        out: Tensor = self.gru(inputs)[0]
+        return torch.cat([torch.zeros_like(out[:, :1]), out], 1)
+
+    def move(self, state: Float32[Tensor, "B H"], inputs: Float32[Tensor, "B D_plus_1"]) -> Float32[Tensor, "B H"]:
+        """The state after one event."""
+        moved: Tensor = self.gru(inputs[:, None], state[None])[1][0]
+        return moved
+
+    def context(self, raw: Float32[Tensor, "*rows X"]) -> Float32[Tensor, "*rows X"]:
+        """Standardised item context."""
+        return ((raw - self.context_mean) / self.context_sd).clamp(-5.0, 5.0)
+
+    def step_part(
+        self, state: Float32[Tensor, "S H"], profile: Float32[Tensor, "S P"], log_size: Float32[Tensor, "S"]
+    ) -> tuple[Float32[Tensor, "S H"], Float32[Tensor, "S D"]]:
+        """What a step brings to the response, and the user's interest as a direction among item vectors."""
+        part: Tensor = self.step_in(torch.cat([state, profile, log_size[:, None]], 1))
+        return part, self.interest(state)
+
+    def item_part(self, vectors: Float32[Tensor, "*rows D"], context: Float32[Tensor, "*rows X"]) -> Tensor:
+        """What an item brings to the response, ``[*rows, H]``; ``context`` is standardised."""
+        part: Tensor = self.item_in(torch.cat([vectors, context], -1))
+        return part
+
+    def respond(
+        self,
+        step: Float32[Tensor, "*rows H"],
+        interest: Float32[Tensor, "*rows D"],
+        item: Float32[Tensor, "*rows H"],
+        vectors: Float32[Tensor, "*rows D"],
+        repeats: Float32[Tensor, "*rows"],
+        position: Int64[Tensor, "*rows"],
+    ) -> Float32[Tensor, "*rows W"]:
+        """Parameters of the heads, calibrated.
+
+        Args:
+            step: first output of :meth:`step_part` for each row.
+            interest: the second.
+            item: :meth:`item_part`.
+            vectors: :meth:`item_vectors`.
+            repeats: how often the user consumed the item within the history window.
+            position: position in the slate from 0, -1 if unknown.
+        """
+        pair = self.pair_in(torch.cat([interest * vectors, torch.log1p(repeats)[..., None]], -1))
+        place = self.position((position + 1).clamp(max=MAX_POSITION + 1))
+        hidden = self.dropout(nnf.relu(step + item + pair + place))
+        hidden = self.dropout(nnf.relu(self.inner(hidden)))
+        parameters: Tensor = self.out(hidden)
+        return parameters * self.logit_scale + self.logit_shift
+
+    def leave(
+        self,
+        state: Float32[Tensor, "S H"],
+        profile: Float32[Tensor, "S P"],
+        summary: Float32[Tensor, "S two_F_plus_2"],
+        steps: Float32[Tensor, "S"],
+    ) -> Float32[Tensor, "S"]:
+        """Calibrated logit that a session ends after a step.
+
+        Args:
+            state: the state after the step.
+            profile: user features.
+            summary: see :meth:`summary`.
+            steps: steps of the session so far, this one included.
+        """
+        inputs = torch.cat([state, profile, summary, torch.log1p(steps)[:, None]], 1)
+        logit: Tensor = self.leave_out(nnf.relu(self.leave_in(inputs)))[:, 0]
+        return logit * self.leave_scale + self.leave_shift
+
+    @staticmethod
+    def summary(
+        mean: Float32[Tensor, "S F"],
+        top: Float32[Tensor, "S F"],
+        taken: Float32[Tensor, "S"],
+        log_size: Float32[Tensor, "S"],
+    ) -> Float32[Tensor, "S two_F_plus_2"]:
+        """What a step brought: mean and largest scaled feedback of the slate, log(1 + items taken), log slate size."""
+        return torch.cat([mean, top, torch.log1p(taken)[:, None], log_size[:, None]], 1)

@@ -1,0 +1,213 @@
+"""Users learned from a log, as a user model."""
+
+import copy
+import math
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float32, Float64, Int64
+from torch import Tensor
+
+from recgym.arrays import device_of, integers, uniform
+from recgym.simulators.base import Observed, UserModel
+from recgym.simulators.choice import repeated_items
+from recgym.simulators.learned.fitted import FittedSimulator
+from recgym.simulators.learned.network import gap_feature
+from recgym.simulators.learned.sessions import seconds_of
+from recgym.simulators.learned.tables import ItemTables
+from recgym.types import Array, Generator, History, Response
+
+__all__ = ["LearnedState", "LearnedUsers"]
+
+
+class LearnedState(NamedTuple):
+    """State of a batch of users.
+
+    Attributes:
+        hidden: the network's state, which remembers more than the visible window.
+        profile: user features.
+        snapshot: the logged session start that the user was drawn from; says what is on record of them.
+        steps: steps of the session so far.
+        clock_s: seconds since the session began.
+        last_s: time of the last event, NaN if there is none.
+        left: whether the session has ended.
+        recent: ring of the last T consumed items; N where there is none; the last column is a waste bin.
+        written: items written to the ring.
+    """
+
+    hidden: Float32[Tensor, "B H"]
+    profile: Float32[Tensor, "B P"]
+    snapshot: Int64[Tensor, "B"]
+    steps: Int64[Tensor, "B"]
+    clock_s: Float64[Tensor, "B"]
+    last_s: Float64[Tensor, "B"]
+    left: Bool[Tensor, "B"]
+    recent: Int64[Tensor, "B T_plus_1"]
+    written: Int64[Tensor, "B"]
+
+
+class LearnedUsers(UserModel[LearnedState]):
+    """Users that answer, leave and come back as those of a log did.
+
+    ================  ==================================================================================================
+    new users         the start of a logged session, drawn at random: state, profile and record of consumption
+    response          each position on its own, from the response network; channels behind a gate only where it opens
+    state             a GRU moves where anything was consumed; slates passed over leave it as it is
+    leaving           a Bernoulli draw from the leave head after each step (a fixed probability if the log has no times)
+    time of a step    the durations among the feedback + the log's median of the rest, at least 1 s
+    return            a draw from the logged pauses between sessions, the same for all; never, if none was logged
+    items             what is known of an item (age, popularity, rates) stands still at the end of the log
+    ================  ==================================================================================================
+
+    Slates longer or shorter than any that was logged are treated like the nearest logged length.
+
+    Args:
+        fitted: what was learned from a log.
+        device: torch device.
+    """
+
+    hidden_fields: ClassVar[tuple[str, ...]] = ("hidden",)
+    runs_on_numpy: ClassVar[bool] = False
+
+    def __init__(self, fitted: FittedSimulator, device: str = "cpu") -> None:
+        self.fitted = fitted
+        self.schema = fitted.schema
+        self.num_items = fitted.n_items
+        self.network = copy.deepcopy(fitted.network).to(device).requires_grad_(False).eval()
+        self.tables = ItemTables.of(fitted, self.network, device)
+        self.item_features: Float32[Array, "N D"] = self.tables.vectors[:-1]
+        self.profile_size = int(fitted.snapshots.profile.shape[1])
+        self._snapshots = fitted.snapshots.to(device)
+        self._gaps = torch.from_numpy(fitted.sessions.gaps_s).to(device)
+        self._seconds = torch.from_numpy(seconds_of(fitted.schema)).float().to(device)
+        self._has_clock = bool(self._seconds.any())
+
+    def on(self, device: str) -> "LearnedUsers":
+        """See :class:`UserModel`."""
+        if device == "numpy":
+            raise ValueError("LearnedUsers runs on torch devices only, found device='numpy'")
+        return LearnedUsers(self.fitted, device)
+
+    def sample_users(self, n: int, generator: Generator, rows: Int64[Array, "n"] | None = None) -> LearnedState:
+        """See :class:`UserModel`."""
+        snapshots, device = self._snapshots, device_of(generator)
+        drawn = integers(generator, snapshots.hidden.shape[0], (n,))
+        record = snapshots.items[drawn]
+        return LearnedState(
+            hidden=snapshots.hidden[drawn],
+            profile=snapshots.profile[drawn],
+            snapshot=drawn,
+            steps=torch.zeros(n, dtype=torch.int64, device=device),
+            clock_s=torch.zeros(n, dtype=torch.float64, device=device),
+            last_s=snapshots.last_s[drawn],
+            left=torch.zeros(n, dtype=torch.bool, device=device),
+            recent=torch.cat([record, torch.full_like(record[:, :1], self.num_items)], 1),
+            written=torch.zeros(n, dtype=torch.int64, device=device),
+        )
+
+    def _log_size(self, slate: Tensor) -> Tensor:
+        low, high = self.fitted.facts.sizes
+        size = min(max(slate.shape[1], low), high)
+        return torch.full((slate.shape[0],), math.log(max(size, 1)), device=slate.device)
+
+    def _parameters(self, state: LearnedState, slate: Tensor) -> Tensor:
+        """Parameters of the response heads, ``[B, K, W]``."""
+        step, interest = self.network.step_part(state.hidden, state.profile, self._log_size(slate))
+        repeats = (state.recent[:, None, :-1] == slate[:, :, None]).sum(-1).float()
+        position = torch.arange(slate.shape[1], device=slate.device).clamp(max=self.fitted.facts.last_position)
+        return self.network.respond(
+            step[:, None], interest[:, None], self.tables.hidden[slate], self.tables.vectors[slate], repeats, position
+        )
+
+    @torch.no_grad()
+    def respond(self, state: LearnedState, slate: Int64[Array, "B K"], generator: Generator) -> Response:
+        """See :class:`UserModel`."""
+        feedback = self.fitted.plan.sample(self._parameters(state, slate), generator)
+        return Response(_without_repeats(feedback, slate))
+
+    @torch.no_grad()
+    def expected(self, state: LearnedState, slate: Int64[Array, "B K"]) -> Response:
+        """See :class:`UserModel`."""
+        return Response(_without_repeats(self.fitted.plan.mean(self._parameters(state, slate)), slate))
+
+    @torch.no_grad()
+    def advance(
+        self, state: LearnedState, slate: Int64[Array, "B K"], response: Response, generator: Generator
+    ) -> LearnedState:
+        """See :class:`UserModel`."""
+        network, feedback = self.network, response.feedback
+        taken = (feedback != 0).any(-1)
+        count = taken.sum(1)
+        clock = state.clock_s + self.step_seconds(state, slate, response)
+        brought = network.consumption(self.tables.vectors[slate], feedback) * taken[..., None]
+        mean = brought.sum(1) / count.clamp(min=1)[:, None]
+        inputs = torch.cat([mean, gap_feature(clock - state.last_s)[:, None]], 1)
+        some = count > 0
+        hidden = torch.where(some[:, None], network.move(state.hidden, inputs), state.hidden)
+        steps = state.steps + 1
+        leaving = uniform(generator, (slate.shape[0],)) < self._leave_probability(state, hidden, slate, feedback, count)
+        recent, written = _write(state.recent, state.written, slate, taken)
+        return state._replace(
+            hidden=hidden, steps=steps, clock_s=clock, last_s=torch.where(some, clock, state.last_s),
+            left=state.left | leaving, recent=recent, written=written,
+        )  # fmt: skip
+
+    def _leave_probability(
+        self, state: LearnedState, hidden: Tensor, slate: Tensor, feedback: Tensor, count: Tensor
+    ) -> Tensor:
+        """Chance that the session ends after a step that led to ``hidden``."""
+        fixed = self.fitted.sessions.leave_probability
+        if not math.isnan(fixed):
+            return torch.full((slate.shape[0],), fixed, device=slate.device)
+        # Where exposures are imputed every training step looks alike, so the head has learned nothing from the summary.
+        blank = 0.0 if self.fitted.facts.imputed is not None else 1.0
+        scaled = self.network.scale(feedback) * blank
+        summary = self.network.summary(scaled.mean(1), scaled.amax(1), count * blank, self._log_size(slate))
+        return self.network.leave(hidden, state.profile, summary, (state.steps + 1).float()).sigmoid()
+
+    def has_left(self, state: LearnedState) -> Bool[Array, "B"]:
+        """See :class:`UserModel`."""
+        return state.left
+
+    def step_seconds(self, state: LearnedState, slate: Int64[Array, "B K"], response: Response) -> Float32[Array, "B"]:
+        """See :class:`UserModel`."""
+        base = torch.full((slate.shape[0],), self.fitted.sessions.base_step_s, device=slate.device)
+        return base + (response.feedback @ self._seconds).sum(1) if self._has_clock else base
+
+    def return_gap(self, state: LearnedState, generator: Generator) -> Float64[Array, "B"]:
+        """See :class:`UserModel`."""
+        n = state.left.shape[0]
+        if self._gaps.shape[0] == 0:
+            return torch.full((n,), math.inf, dtype=torch.float64, device=state.left.device)
+        return self._gaps[integers(generator, self._gaps.shape[0], (n,))]
+
+    def observe(self, state: LearnedState) -> Observed:
+        """See :class:`UserModel`. The record holds the last T consumptions before the session."""
+        items = self._snapshots.items[state.snapshot]
+        history = History(
+            items=items,
+            feedback=self._snapshots.feedback[state.snapshot],
+            time_s=self._snapshots.time_s[state.snapshot],
+            mask=items != self.num_items,
+        )
+        return Observed(profile=state.profile, history=history)
+
+
+def _without_repeats(feedback: Float32[Tensor, "B K F"], slate: Int64[Tensor, "B K"]) -> Float32[Tensor, "B K F"]:
+    """An item that an earlier position already shows gets nothing."""
+    return feedback if slate.shape[1] == 1 else feedback * ~repeated_items(slate)[..., None]
+
+
+def _write(
+    recent: Int64[Tensor, "B T_plus_1"],
+    count: Int64[Tensor, "B"],
+    slate: Int64[Tensor, "B K"],
+    taken: Bool[Tensor, "B K"],
+) -> tuple[Tensor, Tensor]:
+    """Write consumed items to the ring, in slate order; of more than T, the last T."""
+    length = recent.shape[1] - 1
+    rank = taken.cumsum(1)
+    total = rank[:, -1:]
+    write = taken & (rank > total - length)
+    column = torch.where(write, (count[:, None] + rank - 1) % length, length)
+    return recent.scatter(1, column, slate), count + total[:, 0]
