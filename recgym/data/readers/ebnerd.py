@@ -17,7 +17,7 @@ import polars as pl
 
 from recgym.data.readers.base import RawLog, Source
 from recgym.data.readers.fields import Field, channel_field, moment, parse, whole
-from recgym.data.readers.text import scan_parquet
+from recgym.data.readers.text import explode, scan_parquet
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema
 
 __all__ = ["read"]
@@ -79,22 +79,18 @@ def _log_fields(item: str, time: str) -> list[Field]:
 
 
 def _impressions(file: Path) -> pl.LazyFrame:
-    alone = pl.col("article_ids_clicked").list.len() == 1
+    alone = pl.col("article_ids_clicked").list.n_unique() == 1
     clicked = pl.col("article_ids_clicked").list.contains(pl.col("article_ids_inview"))
 
     def on_click(column: str) -> pl.Expr:
         return pl.when(~clicked).then(0.0).when(alone).then(pl.col(column))
 
-    shown = (
-        scan_parquet(file)
-        .drop("read_time", strict=False)
-        .with_columns(place=pl.int_ranges(pl.col("article_ids_inview").list.len()))
-        .explode("article_ids_inview", "place")
-        .with_columns(
-            click=clicked.cast(pl.Float32),
-            read_time=on_click("next_read_time"),
-            scroll=on_click("next_scroll_percentage"),
-        )
+    impressions = scan_parquet(file).drop("read_time", strict=False)
+    impressions = impressions.with_columns(place=pl.int_ranges(pl.col("article_ids_inview").list.len()))
+    shown = explode(impressions, ["article_ids_inview", "place"]).with_columns(
+        click=clicked.cast(pl.Float32),
+        read_time=on_click("next_read_time"),
+        scroll=on_click("next_scroll_percentage"),
     )
     fields = [
         *_log_fields("article_ids_inview", "impression_time"), channel_field(_CLICK, "click"),
@@ -112,7 +108,7 @@ def _history(file: Path, start: datetime) -> pl.LazyFrame:
             raise ValueError(
                 f"{file}: column {column!r} is missing; found {', '.join(n for n in names if n != 'line')}"
             )
-    reads = reads.rename(_LISTS).explode(list(_LISTS.values()))
+    reads = explode(reads.rename(_LISTS), list(_LISTS.values()))
     # The validation part's history covers the training part's impressions, whose clicks are rows already.
     drop = {
         "user without any read in the history": pl.col("item").is_null(),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
@@ -12,6 +12,7 @@ from recgym.data.schema import Channel, ChannelKind
 __all__ = [
     "SECONDS_PER",
     "Convert",
+    "DataType",
     "Field",
     "channel_field",
     "constant",
@@ -22,7 +23,13 @@ __all__ = [
     "whole",
 ]
 
-Convert: TypeAlias = Callable[[pl.Expr, pl.DataType], pl.Expr]
+if TYPE_CHECKING:
+    DataType: TypeAlias = pl.DataType
+else:
+    # The metaclass of Polars' types has a repr of its own, which beartype refuses as a hint.
+    DataType = object
+
+Convert: TypeAlias = Callable[[pl.Expr, DataType], pl.Expr]
 SECONDS_PER = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 """Seconds in one unit of time."""
 
@@ -46,7 +53,7 @@ class Field:
     optional: bool = False
 
 
-def _number(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def _number(raw: pl.Expr, dtype: DataType) -> pl.Expr:
     """A finite Float64, null where there is none."""
     if dtype == pl.String:
         raw = raw.str.strip_chars()
@@ -56,7 +63,7 @@ def _number(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return pl.when(value.is_finite()).then(value)
 
 
-def _integer(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def _integer(raw: pl.Expr, dtype: DataType) -> pl.Expr:
     """An Int64, null where there is none or it does not fit."""
     if dtype == pl.String:
         return raw.str.strip_chars().cast(pl.Int64, strict=False)
@@ -70,7 +77,7 @@ def _integer(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 def whole(name: str, source: str, low: int | None = None, shift: int = 0, optional: bool = False) -> Field:
     """A whole number that fits 64 bits, at least ``low``; ``shift`` is added to it."""
 
-    def convert(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    def convert(raw: pl.Expr, dtype: DataType) -> pl.Expr:
         value = _integer(raw, dtype)
         return (value if low is None else pl.when(value >= low).then(value)) + shift
 
@@ -81,7 +88,7 @@ def whole(name: str, source: str, low: int | None = None, shift: int = 0, option
 def identifier(name: str, source: str, optional: bool = False) -> Field:
     """An id: text, or a whole number that fits 64 bits."""
 
-    def convert(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    def convert(raw: pl.Expr, dtype: DataType) -> pl.Expr:
         if dtype == pl.String:
             text = raw.str.strip_chars()
             return pl.when(text != "").then(text)
@@ -102,7 +109,7 @@ def moment(name: str, source: str, unit: str) -> Field:
             without a zone is taken as UTC. A column that holds date-times by type is read as such whatever the unit.
     """
 
-    def convert(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    def convert(raw: pl.Expr, dtype: DataType) -> pl.Expr:
         if isinstance(dtype, pl.Datetime):
             return raw.dt.epoch("us") / 1e6
         if dtype == pl.Date:
@@ -126,7 +133,7 @@ def _iso_seconds(raw: pl.Expr) -> pl.Expr:
 def probability(name: str, source: str) -> Field:
     """A probability above 0 and at most 1; empty where it was not logged."""
 
-    def convert(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    def convert(raw: pl.Expr, dtype: DataType) -> pl.Expr:
         value = _number(raw, dtype)
         return pl.when((value > 0) & (value <= 1)).then(value)
 
@@ -136,7 +143,7 @@ def probability(name: str, source: str) -> Field:
 def channel_field(channel: Channel, source: str, scale: float = 1.0) -> Field:
     """Feedback within the bounds of its channel after multiplication by ``scale``; nothing where not observed."""
 
-    def convert(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    def convert(raw: pl.Expr, dtype: DataType) -> pl.Expr:
         value = _number(raw, dtype) * scale
         if channel.kind is ChannelKind.BINARY and dtype == pl.String:
             word = raw.str.strip_chars().str.to_lowercase()
@@ -213,6 +220,6 @@ def parse(
     )
 
 
-def _sentence(file: Path, field: Field, dtype: pl.DataType) -> str:
+def _sentence(file: Path, field: Field, dtype: DataType) -> str:
     typed = "" if dtype == pl.String else f" in a column of type {dtype}"
     return f"{file}: row {{line}}, column {field.source!r}: found {{found}}{typed}, expected {field.expected}"

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from recgym.data.readers.base import RawLog, Source, find_file
-from recgym.data.readers.fields import channel_field, identifier, moment, parse
+from recgym.data.readers.fields import DataType, channel_field, identifier, moment, parse
 from recgym.data.readers.text import is_parquet, scan_parquet, scan_text, sniff_separator
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema
 
@@ -73,7 +73,7 @@ def _require(names: Sequence[str], file: Path) -> None:
             raise ValueError(f"{file}: column {column!r} is missing; found {present}")
 
 
-def _iso(dtype: pl.DataType) -> pl.Expr:
+def _iso(dtype: DataType) -> pl.Expr:
     """Times as exported by a spreadsheet, ``12/1/2010 8:26`` (month first), rewritten; all others as they are."""
     date = pl.col("InvoiceDate")
     if dtype != pl.String:

@@ -8,7 +8,7 @@ visitor, item and millisecond are one row. Source: https://www.kaggle.com/datase
 import polars as pl
 
 from recgym.data.readers.base import RawLog, Source, find_file
-from recgym.data.readers.fields import Convert, Field, moment, parse, whole
+from recgym.data.readers.fields import Convert, DataType, Field, moment, parse, whole
 from recgym.data.readers.text import scan_text
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema
 
@@ -36,7 +36,7 @@ def read(source: Source) -> RawLog:
 
 
 def _is(name: str) -> Convert:
-    def convert(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    def convert(raw: pl.Expr, dtype: DataType) -> pl.Expr:
         return pl.when(raw.is_in(_EVENTS)).then((raw == name).cast(pl.Float32))
 
     return convert

@@ -9,7 +9,7 @@ import polars as pl
 
 from recgym.data.readers.base import RawLog, Source, find_file
 from recgym.data.readers.fields import constant, identifier, parse
-from recgym.data.readers.text import scan_text
+from recgym.data.readers.text import explode, scan_text
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema
 
 __all__ = ["read"]
@@ -29,11 +29,10 @@ def read(source: Source) -> RawLog:
     # A separator that never occurs makes each line one field.
     lines = scan_text(file, source.scratch, "\x1f", ["text"])
     words = pl.col("text").str.replace_all(r"[ \t\r]+", " ").str.strip_chars(" ").str.split(" ")
-    raw = (
-        lines.select("line", words=words)
-        .select("line", user=pl.col("words").list.first(), item=pl.col("words").list.slice(1))
-        .explode("item")
+    split = lines.select("line", words=words).select(
+        "line", user=pl.col("words").list.first(), item=pl.col("words").list.slice(1)
     )
+    raw = explode(split, ["item"])
     blank = {"blank line": pl.col("user").is_null() | (pl.col("user") == "")}
     rows = parse(
         raw, [identifier("user", "user"), identifier("item", "item")], file, drop=blank, extra={"event": constant(1.0)}

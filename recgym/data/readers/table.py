@@ -85,8 +85,8 @@ def parse_columns(text: str) -> Mapped:
     """Take a column mapping apart; the grammar is that of the module.
 
     Raises:
-        ValueError: a pair is not ``name=column``, a name occurs twice, ``user`` or ``item`` is missing, or a rating has no
-            bounds.
+        ValueError: a pair is not ``name=column``, a name occurs twice, ``user`` or ``item`` is missing, or a rating has
+            no bounds.
     """
     pairs: dict[str, str] = {}
     for part in text.split(","):

@@ -5,14 +5,23 @@ import gzip
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
-__all__ = ["explain_polars", "first_line", "is_parquet", "plain_file", "scan_parquet", "scan_text", "sniff_separator"]
+__all__ = [
+    "explain_polars",
+    "explode",
+    "first_line",
+    "is_parquet",
+    "plain_file",
+    "scan_parquet",
+    "scan_text",
+    "sniff_separator",
+]
 
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
@@ -130,6 +139,14 @@ def scan_parquet(path: Path) -> pl.LazyFrame:
         frame = pl.scan_parquet(path, row_index_name="line", row_index_offset=1)
         frame.collect_schema()
     return frame
+
+
+def explode(table: pl.LazyFrame, lists: Sequence[str]) -> pl.LazyFrame:
+    """One row an element of the lists, which have equal lengths row by row; an empty list leaves one row of nulls.
+
+    Polars changed what becomes of an empty list; a null has always been kept.
+    """
+    return table.with_columns(pl.when(pl.col(name).list.len() > 0).then(pl.col(name)) for name in lists).explode(*lists)
 
 
 @contextmanager
