@@ -78,10 +78,9 @@ def _summary(result: Result) -> str:
 
 
 def _notes(result: Result) -> list[str]:
-    gate = result.get("gate") or {}
-    return [f"Fidelity gate: {failure}" for failure in gate.get("failures", ())] + [
-        str(w) for w in result.get("warnings") or ()
-    ]
+    gate, dataset = result.get("gate") or {}, result.get("dataset") or {}
+    failures = [f"Fidelity gate: {failure}" for failure in gate.get("failures") or ()]
+    return [*failures, *(str(note) for note in (*(result.get("warnings") or ()), *(dataset.get("notes") or ())))]
 
 
 def _facts(result: Result) -> list[Fact]:
@@ -122,6 +121,16 @@ def _log(dataset: Result) -> Section | None:
         if isinstance(value, str | int | float) and not isinstance(value, bool)
     }
     tables = [Table(("Property", "Value"), [(key.replace("_", " "), _text(value)) for key, value in plain.items()])]
+    channels = dataset.get("channels") or []
+    if channels:
+        columns = ("Channel", "Kind", "Observed in", "Above 0", "Mean")
+        channel_rows = [
+            (_named(c), c.get("kind"), _share(c.get("observed")), _share(c.get("positive")), c.get("mean"))
+            for c in channels
+        ]
+        tables.append(
+            Table(columns, channel_rows, "Feedback: share of rows that know it, share of those above 0, mean")
+        )
     left_out = dataset.get("left_out") or []
     if left_out:
         rows = [(str(entry["reason"]), int(entry["rows"])) for entry in left_out]
@@ -249,6 +258,14 @@ def _interval(entry: Result, value: str) -> str:
 def _bounds(entry: Result) -> str | None:
     low, high = entry.get("low"), entry.get("high")
     return None if low is None or high is None else f"{low:.4g} to {high:.4g}"
+
+
+def _named(channel: Result) -> str:
+    return f"{channel['name']} ({channel['unit']})" if channel.get("unit") else str(channel["name"])
+
+
+def _share(value: float | None) -> str | None:
+    return None if value is None else f"{100 * value:.3g} %"
 
 
 def _text(value: str | int | float) -> str:

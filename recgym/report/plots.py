@@ -42,7 +42,7 @@ def channel_plot(policies: Mapping[str, Result], channel: str) -> Plot:
         channel: which of the channels.
     """
     values = {name: result.get("channels", {}).get(channel, {}) for name, result in policies.items()}
-    return _interval_plot(values, None, "mean", channel, f"{channel}: mean under each policy.", wide=False)
+    return _interval_plot(values, None, "mean", channel, f"{channel} in a session: mean under each policy.", wide=False)
 
 
 def learning_curve(points: Sequence[Result], references: Mapping[str, float] | None = None) -> Plot:

@@ -21,6 +21,10 @@ def result(click: str = "click") -> dict[str, Any]:
         "dataset": {
             "source": "embedded", "format": "recgym", "embedded": True, "users": 2000, "items": 300, "rows": 61482,
             "span": "30 days", "repeat_ratio": 0.0831,
+            "channels": [
+                {"name": click, "kind": "binary", "unit": "", "observed": 1.0, "positive": 0.1834, "mean": 0.1834},
+                {"name": "watch_time", "kind": "duration", "unit": "s", "observed": 0.4, "positive": None},
+            ],
             "left_out": [{"reason": "the user has fewer than two rows, so that nothing is left to learn", "rows": 118}],
         },
         "fidelity": {

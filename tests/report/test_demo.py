@@ -56,6 +56,16 @@ def test_the_title_names_the_log() -> None:
     assert demo_report({"dataset": dataset}).title == "From a log to a policy: ebnerd"
 
 
+def test_the_log_is_described_with_its_channels_notes_and_what_was_left_out() -> None:
+    report = demo_report({"dataset": {**result()["dataset"], "notes": ["impressions without a click are absent"]}})
+    properties, channels, left_out = report.sections[0].tables
+    assert ("repeat ratio", "0.0831") in properties.rows
+    assert channels.rows[0] == ("click", "binary", "100 %", "18.3 %", 0.1834)
+    assert channels.rows[1] == ("watch_time (s)", "duration", "40 %", None, None)
+    assert left_out.rows[0][1] == 118
+    assert report.notes == ["impressions without a click are absent"]
+
+
 def test_baselines_stand_beside_the_learned_users() -> None:
     (section,) = demo_report({"fidelity": result()["fidelity"]}).sections
     rows = [tuple(row[:3]) for row in section.tables[0].rows]
