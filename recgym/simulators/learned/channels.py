@@ -32,8 +32,7 @@ class BinaryHead:
 
     def nll(self, parameters: Tensor, value: Tensor) -> Tensor:
         """Binary cross-entropy on the logit."""
-        loss: Tensor = nnf.binary_cross_entropy_with_logits(parameters[..., 0], value, reduction="none")
-        return loss
+        return nnf.binary_cross_entropy_with_logits(parameters[..., 0], value, reduction="none")
 
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         """Bernoulli draws."""

@@ -34,6 +34,7 @@ class Predictions:
             log.
         steps_user: user of each exposure whose session is known to its end.
         session: its session.
+        step_index: exposures before it in the same session.
         leave: predicted probability that it is the last of its session.
         last: whether it was.
         history_rows: rows of the log at or before the simulator's end of log, which served as history only.
@@ -47,6 +48,7 @@ class Predictions:
     baselines: dict[str, Float64[np.ndarray, "R F 2"]]
     steps_user: Int64[np.ndarray, "S"]
     session: Int64[np.ndarray, "S"]
+    step_index: Int64[np.ndarray, "S"]
     leave: Float64[np.ndarray, "S"]
     last: Bool[np.ndarray, "S"]
     history_rows: int
@@ -140,6 +142,7 @@ def predict(fitted: FittedSimulator, log: InteractionLog, seed: int = 0) -> Pred
         baselines=fitted.rates.predict(data.row_item.numpy()[row], behaviour.row_position[row]),
         steps_user=behaviour.step_user[steps][known],
         session=behaviour.step_session[steps][known],
+        step_index=behaviour.step_index[steps][known],
         leave=np.concatenate(leave)[known],
         last=ends.last[steps][known],
         history_rows=int((~rows_after).sum()),

@@ -46,8 +46,8 @@ def _constant_binary(log: InteractionLog) -> str | None:
 def simulated_schema(log: InteractionLog, source: ExposureSource) -> tuple[FeedbackSchema, str | None]:
     """The channels that simulated users answer with, and the one that is imputed.
 
-    Where exposures are imputed, "was it taken at all" needs a channel: one of the log that is always 1 (``purchase``), or a
-    new one named ``consumed``.
+    Where exposures are imputed, "was it taken at all" needs a channel: one of the log that is always 1,
+    such as ``purchase``, or a new one named ``consumed``.
     """
     if source is not ExposureSource.IMPUTED:
         return log.schema, None
@@ -62,8 +62,8 @@ def ranges(start: Int64[np.ndarray, "n"], end: Int64[np.ndarray, "n"]) -> Int64[
     """``start[0]..end[0]-1``, then ``start[1]..end[1]-1``, and so on, in one array."""
     lengths = end - start
     total = int(lengths.sum())
-    shift: np.ndarray = np.repeat(start - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
-    return np.arange(total) + shift
+    index: np.ndarray = np.arange(total) + np.repeat(start - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+    return index
 
 
 def offsets(group: Int64[np.ndarray, "n"], groups: int) -> Int64[np.ndarray, "groups_plus_1"]:

@@ -1,0 +1,254 @@
+"""Statistics that several layers share: rank metrics, calibration, distances between samples, intervals.
+
+Bootstraps resample clusters (users), because rows of one user are not independent, and resample by weights: a
+replicate is a vector of how often each cluster was drawn, so that a statistic of all replicates is a few matrix
+products.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float64, Int64, Shaped
+from scipy import stats
+
+from recgym.types import Array
+
+__all__ = [
+    "CalibrationBin", "Interval",
+    "auc", "log_loss", "log_losses", "rank_correlation", "weighted_auc",
+    "expected_calibration_error", "reliability_curve",
+    "ks_distance", "wasserstein_distance",
+    "bootstrap", "bootstrap_mean", "cluster_weights", "paired_bootstrap_mean", "t_interval",
+]  # fmt: skip
+
+_EPSILON = 1e-7
+
+
+class Interval(NamedTuple):
+    """An estimate with the bounds of its confidence interval, NaN where there is too little to say.
+
+    Attributes:
+        mean: the estimate.
+        low: lower bound.
+        high: upper bound.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+def auc(scores: Float[np.ndarray, "n"], labels: Shaped[np.ndarray, "n"]) -> float:
+    """Probability that a random positive has a higher score than a random negative, ties counting one half.
+
+    By ranks: (sum of the positives' ranks - n1 (n1 + 1) / 2) / (n1 n0).
+
+    Args:
+        scores: any real scores.
+        labels: positive where not 0.
+
+    Returns:
+        NaN if there are no positives or no negatives.
+    """
+    positive = labels != 0
+    n1, n0 = int(positive.sum()), int((~positive).sum())
+    if n1 == 0 or n0 == 0:
+        return float("nan")
+    ranks = stats.rankdata(scores)
+    return float((ranks[positive].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
+
+
+def weighted_auc(
+    scores: Float[np.ndarray, "n"], labels: Shaped[np.ndarray, "n"], weights: Float64[np.ndarray, "replicates n"]
+) -> Float64[np.ndarray, "replicates"]:
+    """:func:`auc` under each row of weights: a row counts as if it were there that many times.
+
+    The scores are sorted once for all replicates.
+    """
+    order = np.argsort(scores, kind="stable")
+    ordered, positive = scores[order], (labels[order] != 0).astype(np.float64)
+    starts = np.flatnonzero(np.diff(ordered, prepend=np.nan) != 0)
+    sorted_weights = weights[:, order]
+    above = np.add.reduceat(sorted_weights * positive, starts, axis=1)
+    below = np.add.reduceat(sorted_weights * (1 - positive), starts, axis=1)
+    lower = np.cumsum(below, axis=1) - 0.5 * below
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value: np.ndarray = (above * lower).sum(1) / (above.sum(1) * below.sum(1))
+    return value
+
+
+def log_losses(probability: Float[np.ndarray, "n"], labels: Shaped[np.ndarray, "n"]) -> Float64[np.ndarray, "n"]:
+    """Negative log-likelihood of each label; probabilities are kept 1e-7 away from 0 and 1."""
+    p = np.clip(probability.astype(np.float64), _EPSILON, 1 - _EPSILON)
+    return np.where(labels != 0, -np.log(p), -np.log1p(-p))
+
+
+def log_loss(probability: Float[np.ndarray, "n"], labels: Shaped[np.ndarray, "n"]) -> float:
+    """Mean negative log-likelihood of binary labels; NaN if there are none."""
+    return float(log_losses(probability, labels).mean()) if labels.size else float("nan")
+
+
+def rank_correlation(x: Float[np.ndarray, "n"], y: Float[np.ndarray, "n"]) -> float:
+    """Spearman's rank correlation; NaN if either is constant or there are fewer than 3 pairs."""
+    if x.size < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    return float(stats.spearmanr(x, y).statistic)
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """One point of a reliability curve.
+
+    Attributes:
+        predicted: mean prediction in the bin.
+        observed: mean of what happened.
+        n: rows in the bin.
+    """
+
+    predicted: float
+    observed: float
+    n: int
+
+
+def reliability_curve(
+    predicted: Float[np.ndarray, "n"], observed: Shaped[np.ndarray, "n"], bins: int = 15
+) -> tuple[CalibrationBin, ...]:
+    """Mean prediction against mean outcome in bins of equal mass.
+
+    Equal predictions are never torn apart, so there are fewer bins where predictions repeat.
+
+    Args:
+        predicted: predictions.
+        observed: what happened, binary or real.
+        bins: bins at most.
+    """
+    if predicted.size == 0:
+        return ()
+    order = np.argsort(predicted, kind="stable")
+    p, y = predicted[order].astype(np.float64), observed[order].astype(np.float64)
+    edges = np.searchsorted(p, p[np.arange(bins) * p.size // bins])
+    starts = np.unique(edges)
+    counts = np.diff(np.append(starts, p.size))
+    means = np.add.reduceat(p, starts) / counts, np.add.reduceat(y, starts) / counts
+    return tuple(CalibrationBin(float(a), float(b), int(n)) for a, b, n in zip(*means, counts, strict=True))
+
+
+def expected_calibration_error(
+    predicted: Float[np.ndarray, "n"], observed: Shaped[np.ndarray, "n"], bins: int = 15
+) -> float:
+    """Mean absolute gap between prediction and outcome over the bins of :func:`reliability_curve`, weighted by rows."""
+    curve = reliability_curve(predicted, observed, bins)
+    total = sum(point.n for point in curve)
+    return sum(point.n * abs(point.predicted - point.observed) for point in curve) / total if total else float("nan")
+
+
+def _cumulative(mass: np.ndarray) -> np.ndarray:
+    total: np.ndarray = np.cumsum(mass.astype(np.float64)) / mass.sum()
+    return total
+
+
+def ks_distance(first: Float[np.ndarray, "n"], second: Float[np.ndarray, "n"]) -> float:
+    """Kolmogorov-Smirnov distance of two distributions over 0, 1, 2, ...: largest gap between their cumulative ones.
+
+    Args:
+        first: mass (counts or probabilities) of each value.
+        second: the same of the other distribution.
+    """
+    return float(np.abs(_cumulative(first) - _cumulative(second)).max())
+
+
+def wasserstein_distance(first: Float[np.ndarray, "n"], second: Float[np.ndarray, "n"]) -> float:
+    """Wasserstein-1 distance of two distributions over 0, 1, 2, ..., in steps; arguments as in :func:`ks_distance`."""
+    return float(np.abs(_cumulative(first) - _cumulative(second))[:-1].sum())
+
+
+def cluster_weights(
+    clusters: int, replicates: int, generator: np.random.Generator
+) -> Float64[np.ndarray, "replicates clusters"]:
+    """How often each cluster is drawn in each bootstrap replicate: multinomial counts."""
+    return generator.multinomial(clusters, np.full(clusters, 1 / clusters), size=replicates).astype(np.float64)
+
+
+def bootstrap(
+    statistic: Callable[[Float64[np.ndarray, "replicates n"]], Float64[np.ndarray, "replicates"]],
+    cluster: Int64[np.ndarray, "n"],
+    generator: np.random.Generator,
+    replicates: int = 400,
+    level: float = 0.95,
+    block_bytes: int = 256_000_000,
+) -> Interval:
+    """Percentile bootstrap over clusters of any statistic that takes row weights.
+
+    Args:
+        statistic: maps row weights to one value a replicate; equal weights give the estimate itself.
+        cluster: cluster of each row, any integers.
+        generator: source of the resampling.
+        replicates: bootstrap replicates.
+        level: confidence level.
+        block_bytes: memory for row weights at a time.
+    """
+    if cluster.size == 0:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    names, row_cluster = np.unique(cluster, return_inverse=True)
+    estimate = float(statistic(np.ones((1, cluster.size)))[0])
+    drawn = cluster_weights(names.size, replicates, generator)
+    size = max(block_bytes // (8 * cluster.size), 1)
+    values = np.concatenate([statistic(drawn[i : i + size][:, row_cluster]) for i in range(0, replicates, size)])
+    values = values[np.isfinite(values)]
+    if values.size < replicates / 2 or names.size < 2:
+        return Interval(estimate, float("nan"), float("nan"))
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(estimate, float(low), float(high))
+
+
+def _cluster_sums(values: np.ndarray, cluster: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    names, row = np.unique(cluster, return_inverse=True)
+    return np.bincount(row, weights=values, minlength=names.size), np.bincount(row, minlength=names.size)
+
+
+def bootstrap_mean(
+    values: Float[np.ndarray, "n"],
+    cluster: Int64[np.ndarray, "n"],
+    generator: np.random.Generator,
+    replicates: int = 1000,
+    level: float = 0.95,
+) -> Interval:
+    """Mean of the values, resampled by cluster. Costs a product of [replicates, clusters], whatever the number of rows."""
+    if values.size == 0:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    sums, counts = _cluster_sums(values.astype(np.float64), cluster)
+    estimate = float(sums.sum() / counts.sum())
+    if sums.size < 2:
+        return Interval(estimate, float("nan"), float("nan"))
+    weights = cluster_weights(sums.size, replicates, generator)
+    low, high = np.quantile((weights @ sums) / (weights @ counts), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(estimate, float(low), float(high))
+
+
+def paired_bootstrap_mean(
+    first: Float[np.ndarray, "n"],
+    second: Float[np.ndarray, "n"],
+    cluster: Int64[np.ndarray, "n"],
+    generator: np.random.Generator,
+    replicates: int = 1000,
+    level: float = 0.95,
+) -> Interval:
+    """Mean of ``first - second``, both resampled alike."""
+    return bootstrap_mean(first.astype(np.float64) - second, cluster, generator, replicates, level)
+
+
+def t_interval(values: Array, level: float = 0.95) -> Interval:
+    """Mean of independent values (one a seed) with Student's t interval; a single value has no bounds.
+
+    Args:
+        values: one-dimensional.
+        level: confidence level.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.size < 2:
+        return Interval(float(sample.mean()) if sample.size else float("nan"), float("nan"), float("nan"))
+    mean, error = float(sample.mean()), float(sample.std(ddof=1) / np.sqrt(sample.size))
+    half = float(stats.t.ppf((1 + level) / 2, sample.size - 1)) * error
+    return Interval(mean, mean - half, mean + half)
