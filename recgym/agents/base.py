@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int64
 from recgym.arrays import arange, as_float, device_of, from_numpy, full, gather, namespace, scatter, uniform
 from recgym.types import Array, Decision, Generator
 
-__all__ = ["ActionSpec", "NoState", "Policy", "RandomPolicy", "ScoredPolicy", "popularity_scores"]
+__all__ = ["ActionSpec", "MappedPolicy", "NoState", "Policy", "RandomPolicy", "ScoredPolicy", "popularity_scores"]
 
 PolicyState = TypeVar("PolicyState")
 
@@ -175,6 +175,29 @@ def _plackett_luce(logits: Float32[Array, "B M"], order: Int64[Array, "B K"]) ->
         total = total + gather(logits, picked[:, None])[:, 0] - normaliser
         logits = scatter(logits, picked, total * 0.0 - float("inf"))
     return total
+
+
+@dataclass(frozen=True)
+class MappedPolicy(Generic[PolicyState]):
+    """A policy that sees observations through a function, as when it was trained on features made from them.
+
+    Attributes:
+        policy: the policy.
+        mapping: from the observation at hand to one that the policy knows.
+    """
+
+    policy: Policy[PolicyState]
+    mapping: Callable[[Any], Any]
+
+    def init_state(self, users: int, device: str) -> PolicyState:
+        """See :class:`Policy`."""
+        return self.policy.init_state(users, device)
+
+    def act(
+        self, observation: Any, state: PolicyState, generator: Generator, greedy: bool = False
+    ) -> tuple[Decision, PolicyState]:
+        """See :class:`Policy`."""
+        return self.policy.act(self.mapping(observation), state, generator, greedy)
 
 
 def popularity_scores(popularity: np.ndarray) -> Callable[[Any], Array]:

@@ -1,0 +1,91 @@
+"""``recgym evaluate``: roll policies out and compare them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import gymnasium as gym
+import tyro
+
+from recgym.agents.base import RandomPolicy
+from recgym.agents.sb3 import SB3Agent
+from recgym.cli.common import print_json, table
+from recgym.cli.train import env_settings
+from recgym.envs.task import Task
+from recgym.evaluation.baselines import action_spec
+from recgym.evaluation.oracle import OneStepOracle
+from recgym.evaluation.rollout import rollout
+from recgym.files import check_writable, write_json
+
+__all__ = ["Evaluate"]
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Roll trained agents out beside a random policy and a one-step oracle that sees the hidden state.
+
+    Attributes:
+        agents: folders written by ``recgym train`` (or their ``checkpoint``).
+        env: id of the environment.
+        env_kwargs: its keyword arguments, ``key=value``.
+        users: users a seed.
+        seeds: how many seeds, from 0.
+        sample: let policies draw their actions; they take the likeliest otherwise.
+        out: folder that gets ``result.json``.
+        json: print one JSON object in place of a table.
+    """
+
+    env: str
+    agents: Annotated[tuple[Path, ...], tyro.conf.arg(aliases=["--agent"])] = ()
+    env_kwargs: tuple[str, ...] = ()
+    users: int = 1024
+    seeds: int = 5
+    sample: bool = False
+    out: Path | None = None
+    json: bool = False
+
+    def run(self) -> int:
+        """Do it."""
+        if self.out is not None:
+            check_writable(self.out)
+        task = make_task(self.env, env_settings(self.env_kwargs))
+        policies: dict[str, Any] = {}
+        for folder in self.agents:
+            checkpoint = folder / "checkpoint"
+            agent = SB3Agent.load(checkpoint if checkpoint.exists() else folder, task)
+            policies[str(folder)] = agent.policy()
+        if task.action == "items":
+            policies["random"] = RandomPolicy(action_spec(task))
+            policies["one-step oracle"] = OneStepOracle
+        if not policies:
+            raise ValueError(f"{self.env} takes preference vectors: give at least one trained agent with --agents")
+        seeds = range(self.seeds)
+        results = {
+            name: rollout(policy, task, users=self.users, seeds=seeds, greedy=not self.sample).summary()
+            for name, policy in policies.items()
+        }
+        if self.out is not None:
+            write_json(self.out / "result.json", {"policies": results})
+        if self.json:
+            print_json({"env": self.env, "policies": results})
+        else:
+            rows = [
+                [n, r["return"], r["low"], r["high"], r["session_length"], r["coverage"]] for n, r in results.items()
+            ]
+            table(["policy", "return", "low", "high", "session length", "coverage"], rows, title=self.env)
+        return 0
+
+
+def make_task(env: str, settings: dict[str, Any]) -> Task:
+    """The task of a registered environment.
+
+    Raises:
+        ValueError: there is no such environment; the sentence names those there are.
+    """
+    from recgym.envs import registered
+
+    if env not in registered():
+        raise ValueError(f"there is no environment {env!r}; there are: {', '.join(registered())}")
+    made = gym.make_vec(env, num_envs=1, vectorization_mode="vector_entry_point", **settings)
+    task: Task = made.unwrapped.task  # type: ignore[attr-defined]
+    return task

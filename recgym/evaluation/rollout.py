@@ -1,0 +1,309 @@
+"""Policies on environments: what every channel came to, how long users stayed, and how sure that is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float64, Int64
+
+from recgym.agents.base import Policy
+from recgym.arrays import to_numpy
+from recgym.data.schema import InteractionLog
+from recgym.envs.simulation import Simulation
+from recgym.envs.task import Task
+from recgym.seeding import child_seed, make_generator
+from recgym.stats import t_interval
+
+__all__ = ["BLOCK", "Episodes", "Rollout", "Steps", "rollout"]
+
+BLOCK = 1024
+"""Users simulated side by side. Randomness is drawn per block, so results do not depend on who runs which block."""
+
+PolicyMaker = Callable[[Simulation], Policy[Any]]
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """One episode a user.
+
+    Attributes:
+        reward: return of each user under each seed.
+        feedback: sum of each channel over the episode.
+        length: steps until the user left or the episode was cut.
+        repeats: share of shown items that the user had been shown before in the episode.
+        coverage: share of the catalogue that was shown to anybody, per seed.
+        left: share of users who left by themselves, per seed.
+    """
+
+    reward: Float64[np.ndarray, "seeds users"]
+    feedback: Float64[np.ndarray, "seeds users F"]
+    length: Int64[np.ndarray, "seeds users"]
+    repeats: Float64[np.ndarray, "seeds users"]
+    coverage: Float64[np.ndarray, "seeds"]
+    left: Float64[np.ndarray, "seeds"]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Every step of every user of one seed, in the order of users and then of time.
+
+    Attributes:
+        user: user of each step.
+        step: step of the episode, from 0.
+        time_s: seconds since the episode began, after the step.
+        slate: item ids shown.
+        feedback: the answer.
+        log_propensity: of the decision.
+        profile: observable features of each user at the start.
+    """
+
+    user: Int64[np.ndarray, "n"]
+    step: Int64[np.ndarray, "n"]
+    time_s: Float64[np.ndarray, "n"]
+    slate: Int64[np.ndarray, "n K"]
+    feedback: np.ndarray
+    log_propensity: np.ndarray
+    profile: np.ndarray
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What a policy did with simulated users.
+
+    Attributes:
+        task: what was simulated.
+        seeds: root seeds; users and draws are independent between them.
+        episodes: per user.
+        steps: per step, of each seed; empty unless it was asked for.
+    """
+
+    task: Task
+    seeds: tuple[int, ...]
+    episodes: Episodes
+    steps: tuple[Steps, ...] = ()
+
+    def summary(self, level: float = 0.95) -> dict[str, Any]:
+        """Means with intervals, as JSON can hold them.
+
+        Intervals are Student's t over the means of the seeds; with one seed only, over its users.
+
+        Returns:
+            ``return``, ``low``, ``high``, ``session_length`` (steps), ``coverage``, ``repeat_rate``, ``left`` (share of
+            users), ``users``, ``seeds``, and ``channels``: name to ``mean``, ``low``, ``high`` of the sum over an episode.
+        """
+        episodes = self.episodes
+        mean, low, high = _interval(episodes.reward, level)
+        channels = {}
+        for index, name in enumerate(self.task.model.schema.names):
+            values = _interval(episodes.feedback[:, :, index], level)
+            channels[name] = dict(zip(("mean", "low", "high"), values, strict=True))
+        return {
+            "return": mean,
+            "low": low,
+            "high": high,
+            "session_length": float(episodes.length.mean()),
+            "coverage": float(episodes.coverage.mean()),
+            "repeat_rate": float(episodes.repeats.mean()),
+            "left": float(episodes.left.mean()),
+            "users": int(episodes.reward.shape[1]),
+            "seeds": len(self.seeds),
+            "channels": channels,
+        }
+
+    def to_log(self, seed_index: int = 0, arrivals_s: Float64[np.ndarray, "users"] | None = None) -> InteractionLog:
+        """The rollout of one seed as an interaction log with propensities: valid data for off-policy evaluation.
+
+        Each step is a slate, each user's episode a session. The propensity of a row is that of the whole slate. Item
+        features of the model and the users' profiles at the start become the log's features.
+
+        Args:
+            seed_index: which of the seeds.
+            arrivals_s: when each user's episode began, in seconds; all at 0 by default.
+
+        Raises:
+            ValueError: the steps were not recorded, or the policy has no propensities (a deterministic continuous one).
+        """
+        if not self.steps:
+            raise ValueError("the steps of this rollout were not recorded; call rollout(..., record=True)")
+        return _log_of(self.task, self.steps[seed_index], arrivals_s)
+
+
+def rollout(
+    policy: Policy[Any] | PolicyMaker,
+    task: Task,
+    *,
+    users: int = 1024,
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    greedy: bool = False,
+    max_steps: int = 1000,
+    device: str = "cpu",
+    record: bool = False,
+) -> Rollout:
+    """Let a policy serve new users for one episode each.
+
+    Args:
+        policy: a policy; or a function from the simulation to one, for oracles that look at what no policy may see.
+        task: what to simulate.
+        users: users a seed.
+        seeds: root seeds. The same seed gives every policy the same users, so differences can be paired.
+        greedy: whether the policy takes its most likely action.
+        max_steps: cut episodes here if neither the users nor the task end them.
+        device: torch device, or ``"numpy"``.
+        record: keep every step.
+
+    Raises:
+        ValueError: there are no users or no seeds.
+    """
+    if users < 1 or not seeds:
+        raise ValueError(f"a rollout needs at least 1 user and 1 seed, found {users} users and {len(seeds)} seeds")
+    per_seed = []
+    for seed in seeds:
+        sizes = [min(BLOCK, users - start) for start in range(0, users, BLOCK)]
+        blocks = [
+            _block(policy, task, size, seed, index, greedy, max_steps, device) for index, size in enumerate(sizes)
+        ]
+        per_seed.append(_join(blocks, task))
+    episodes = Episodes(
+        *(np.concatenate([getattr(p, name) for p, _ in per_seed]) for name in Episodes.__dataclass_fields__)
+    )
+    return Rollout(task, tuple(seeds), episodes, tuple(steps for _, steps in per_seed) if record else ())
+
+
+@dataclass
+class _Block:
+    """All steps of one block of users, ended users included; the first axis is the step."""
+
+    alive: np.ndarray
+    reward: np.ndarray
+    slate: np.ndarray
+    feedback: np.ndarray
+    time_s: np.ndarray
+    log_propensity: np.ndarray
+    left: np.ndarray
+    profile: np.ndarray
+
+
+def _block(
+    policy: Policy[Any] | PolicyMaker,
+    task: Task,
+    users: int,
+    seed: int,
+    index: int,
+    greedy: bool,
+    max_steps: int,
+    device: str,
+) -> _Block:
+    simulation = Simulation(task, users, device=device, seed=child_seed(seed, "block", index))
+    simulation.reset()
+    # A class that makes policies has their methods too, so it looks like one.
+    made = isinstance(policy, Policy) and not isinstance(policy, type)
+    actor: Policy[Any] = policy if made else policy(simulation)  # type: ignore[assignment,operator]
+    generator = make_generator(seed, "policy", index, device)
+    state = actor.init_state(users, device)
+    alive, left = np.ones(users, dtype=bool), np.zeros(users, dtype=bool)
+    profile = to_numpy(simulation.profile()).copy()
+    rows: list[tuple[np.ndarray, ...]] = []
+    for _ in range(max_steps):
+        decision, state = actor.act(simulation.observation(), state, generator, greedy)
+        transition = simulation.step(decision.action)
+        terminated = to_numpy(transition.terminated)
+        rows.append(
+            (
+                alive, to_numpy(transition.reward), to_numpy(transition.slate), to_numpy(transition.response.feedback),
+                to_numpy(simulation.clock_s), to_numpy(decision.log_propensity),
+            )
+        )  # fmt: skip
+        left |= alive & terminated
+        alive = alive & ~terminated & ~to_numpy(transition.truncated)
+        if not alive.any():
+            break
+    return _Block(*(np.stack(column) for column in zip(*rows, strict=True)), left, profile)
+
+
+def _join(blocks: list[_Block], task: Task) -> tuple[Episodes, Steps]:
+    """One seed: its blocks side by side."""
+    length = max(block.alive.shape[0] for block in blocks)
+
+    def column(name: str) -> np.ndarray:
+        padded = []
+        for block in blocks:
+            values = getattr(block, name)
+            missing = length - values.shape[0]
+            padded.append(np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1)))
+        return np.concatenate(padded, axis=1)
+
+    alive, slate, reward = column("alive"), column("slate"), column("reward")
+    if reward.ndim != 2:
+        raise ValueError(f"{task.name}: a rollout needs a scalar reward, found shape {reward.shape[2:]}")
+    feedback = column("feedback")
+    user, step = np.nonzero(alive.T)
+    steps = Steps(
+        user, step, column("time_s")[step, user], slate[step, user], feedback[step, user],
+        column("log_propensity")[step, user], np.concatenate([block.profile for block in blocks]),
+    )  # fmt: skip
+    shown = np.unique(steps.slate).size
+    episodes = Episodes(
+        reward=(reward * alive).sum(0, dtype=np.float64)[None],
+        feedback=(feedback * alive[:, :, None, None]).sum((0, 2), dtype=np.float64)[None],
+        length=alive.sum(0)[None],
+        repeats=_repeats(slate, alive)[None],
+        coverage=np.array([shown / task.model.num_items]),
+        left=np.array([np.concatenate([block.left for block in blocks]).mean()]),
+    )
+    return episodes, steps
+
+
+def _repeats(slate: np.ndarray, alive: np.ndarray) -> np.ndarray:
+    """Share of each user's shown items that were shown to the user before."""
+    steps, users, k = slate.shape
+    # Each dead position gets an id of its own, so that it repeats nothing.
+    own = -1 - np.arange(steps * k).reshape(steps, 1, k)
+    shown = np.where(alive[:, :, None], slate, own).transpose(1, 0, 2).reshape(users, steps * k)
+    ordered = np.sort(shown, axis=1)
+    return (ordered[:, 1:] == ordered[:, :-1]).sum(1) / np.maximum(alive.sum(0) * k, 1)
+
+
+def _interval(values: np.ndarray, level: float) -> tuple[float, float, float]:
+    samples = values.mean(axis=1) if values.shape[0] > 1 else values[0]
+    interval = t_interval(samples, level)
+    return float(interval.mean), float(interval.low), float(interval.high)
+
+
+def _log_of(task: Task, steps: Steps, arrivals_s: np.ndarray | None) -> InteractionLog:
+    schema, k = task.model.schema, task.slate_size
+    if not np.isfinite(steps.log_propensity).all():
+        raise ValueError(f"{task.name}: the policy gave no propensity for some decisions, so it cannot be logged")
+    n = steps.user.size
+    feedback = steps.feedback.reshape(n * k, -1)
+    time_s = steps.time_s if arrivals_s is None else steps.time_s + arrivals_s[steps.user]
+    frame = pl.DataFrame(
+        {
+            "user": np.repeat(steps.user, k),
+            "item": steps.slate.reshape(-1),
+            "time_s": np.repeat(time_s, k),
+            "session": np.repeat(steps.user, k),
+            "slate": np.repeat(np.arange(n), k),
+            "position": np.tile(np.arange(k, dtype=np.int32), n),
+            "propensity": np.repeat(np.exp(steps.log_propensity.astype(np.float64)), k),
+            **{name: feedback[:, index] for index, name in enumerate(schema.names)},
+        }
+    )
+    users = steps.profile.shape[0]
+    items = to_numpy(task.model.item_features)
+    return InteractionLog(
+        frame,
+        schema,
+        pl.Series("id", np.arange(users)),
+        pl.Series("id", np.arange(task.model.num_items)),
+        _features(steps.profile, "profile"),
+        _features(items, "feature"),
+        source=task.name,
+    )
+
+
+def _features(values: np.ndarray, prefix: str) -> pl.DataFrame | None:
+    if values.shape[1] == 0:
+        return None
+    return pl.DataFrame({f"{prefix}_{index}": values[:, index] for index in range(values.shape[1])})
