@@ -5,7 +5,6 @@ replicate is a vector of how often each cluster was drawn, so that a statistic o
 products.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,10 +16,10 @@ from recgym.types import Array
 
 __all__ = [
     "CalibrationBin", "Interval",
-    "auc", "log_loss", "log_losses", "rank_correlation", "weighted_auc",
+    "auc", "auc_replicates", "log_loss", "log_losses", "rank_correlation",
     "expected_calibration_error", "reliability_curve",
     "ks_distance", "wasserstein_distance",
-    "bootstrap", "bootstrap_mean", "cluster_weights", "paired_bootstrap_mean", "t_interval",
+    "bootstrap_mean", "cluster_weights", "paired_bootstrap_mean", "percentile_interval", "t_interval",
 ]  # fmt: skip
 
 _EPSILON = 1e-7
@@ -60,23 +59,43 @@ def auc(scores: Float[np.ndarray, "n"], labels: Shaped[np.ndarray, "n"]) -> floa
     return float((ranks[positive].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
 
 
-def weighted_auc(
-    scores: Float[np.ndarray, "n"], labels: Shaped[np.ndarray, "n"], weights: Float64[np.ndarray, "replicates n"]
+def auc_replicates(
+    scores: Float[np.ndarray, "n"],
+    labels: Shaped[np.ndarray, "n"],
+    cluster: Int64[np.ndarray, "n"],
+    weights: Float64[np.ndarray, "replicates clusters"],
+    bins: int = 500,
 ) -> Float64[np.ndarray, "replicates"]:
-    """:func:`auc` under each row of weights: a row counts as if it were there that many times.
+    """:func:`auc` of each bootstrap replicate, in which cluster c counts ``weights[:, c]`` times.
 
-    The scores are sorted once for all replicates.
+    Scores are put into bins of equal mass, and two scores of one bin count as tied, so that all replicates cost one
+    product of [replicates, clusters] and [clusters, bins]; all are then shifted by what the bins change in the
+    estimate.
+
+    Args:
+        scores: any real scores.
+        labels: positive where not 0.
+        cluster: cluster of each row, ``0..clusters-1``.
+        weights: see :func:`cluster_weights`.
+        bins: bins at most; equal scores are never torn apart.
     """
-    order = np.argsort(scores, kind="stable")
-    ordered, positive = scores[order], (labels[order] != 0).astype(np.float64)
-    starts = np.flatnonzero(np.diff(ordered, prepend=np.nan) != 0)
-    sorted_weights = weights[:, order]
-    above = np.add.reduceat(sorted_weights * positive, starts, axis=1)
-    below = np.add.reduceat(sorted_weights * (1 - positive), starts, axis=1)
+    ordered = np.sort(scores)
+    edges = np.unique(ordered[np.arange(bins) * ordered.size // bins])
+    bin_of = np.searchsorted(edges, scores, side="right") - 1
+    clusters = weights.shape[1]
+    flat = cluster * edges.size + bin_of
+    positive = labels != 0
+    sums = [
+        np.bincount(flat[chosen], minlength=clusters * edges.size).reshape(clusters, edges.size)
+        for chosen in (positive, ~positive)
+    ]
+    everyone = np.concatenate([np.ones((1, clusters)), weights])
+    above, below = everyone @ sums[0], everyone @ sums[1]
     lower = np.cumsum(below, axis=1) - 0.5 * below
     with np.errstate(invalid="ignore", divide="ignore"):
         value: np.ndarray = (above * lower).sum(1) / (above.sum(1) * below.sum(1))
-    return value
+    shifted: np.ndarray = value[1:] + (auc(scores, labels) - value[0])
+    return shifted
 
 
 def log_losses(probability: Float[np.ndarray, "n"], labels: Shaped[np.ndarray, "n"]) -> Float64[np.ndarray, "n"]:
@@ -171,35 +190,14 @@ def cluster_weights(
     return generator.multinomial(clusters, np.full(clusters, 1 / clusters), size=replicates).astype(np.float64)
 
 
-def bootstrap(
-    statistic: Callable[[Float64[np.ndarray, "replicates n"]], Float64[np.ndarray, "replicates"]],
-    cluster: Int64[np.ndarray, "n"],
-    generator: np.random.Generator,
-    replicates: int = 400,
-    level: float = 0.95,
-    block_bytes: int = 256_000_000,
+def percentile_interval(
+    estimate: float, replicates: Float64[np.ndarray, "replicates"], level: float = 0.95
 ) -> Interval:
-    """Percentile bootstrap over clusters of any statistic that takes row weights.
-
-    Args:
-        statistic: maps row weights to one value a replicate; equal weights give the estimate itself.
-        cluster: cluster of each row, any integers.
-        generator: source of the resampling.
-        replicates: bootstrap replicates.
-        level: confidence level.
-        block_bytes: memory for row weights at a time.
-    """
-    if cluster.size == 0:
-        return Interval(float("nan"), float("nan"), float("nan"))
-    names, row_cluster = np.unique(cluster, return_inverse=True)
-    estimate = float(statistic(np.ones((1, cluster.size)))[0])
-    drawn = cluster_weights(names.size, replicates, generator)
-    size = max(block_bytes // (8 * cluster.size), 1)
-    values = np.concatenate([statistic(drawn[i : i + size][:, row_cluster]) for i in range(0, replicates, size)])
-    values = values[np.isfinite(values)]
-    if values.size < replicates / 2 or names.size < 2:
+    """An estimate with the percentile interval of its replicates; no bounds if half of them are not finite."""
+    finite = replicates[np.isfinite(replicates)]
+    if finite.size == 0 or finite.size < replicates.size / 2:
         return Interval(estimate, float("nan"), float("nan"))
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
     return Interval(estimate, float(low), float(high))
 
 
@@ -215,7 +213,7 @@ def bootstrap_mean(
     replicates: int = 1000,
     level: float = 0.95,
 ) -> Interval:
-    """Mean of the values, resampled by cluster. Costs a product of [replicates, clusters], whatever the number of rows."""
+    """Mean of the values, resampled by cluster; the cost hardly depends on the number of rows."""
     if values.size == 0:
         return Interval(float("nan"), float("nan"), float("nan"))
     sums, counts = _cluster_sums(values.astype(np.float64), cluster)
@@ -223,8 +221,7 @@ def bootstrap_mean(
     if sums.size < 2:
         return Interval(estimate, float("nan"), float("nan"))
     weights = cluster_weights(sums.size, replicates, generator)
-    low, high = np.quantile((weights @ sums) / (weights @ counts), [(1 - level) / 2, (1 + level) / 2])
-    return Interval(estimate, float(low), float(high))
+    return percentile_interval(estimate, (weights @ sums) / (weights @ counts), level)
 
 
 def paired_bootstrap_mean(

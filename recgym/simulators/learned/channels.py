@@ -21,6 +21,16 @@ from recgym.types import Generator
 __all__ = ["BinaryHead", "CountHead", "DurationHead", "Head", "RatingHead", "ResponsePlan"]
 
 _LOG_SIGMA = (-3.0, 1.5)
+_FAR = 3.0
+
+
+def _bounded_square(z: Tensor) -> Tensor:
+    """``z^2 / 2`` up to 3 standard deviations, linear beyond.
+
+    Durations that are nearly all alike but for a few cut short would else give single rows losses of many thousands,
+    under which nothing else is learned.
+    """
+    return nnf.huber_loss(z, torch.zeros_like(z), reduction="none", delta=_FAR)
 
 
 @dataclass(frozen=True)
@@ -32,11 +42,13 @@ class BinaryHead:
 
     def nll(self, parameters: Tensor, value: Tensor) -> Tensor:
         """Binary cross-entropy on the logit."""
-        return nnf.binary_cross_entropy_with_logits(parameters[..., 0], value, reduction="none")
+        loss: Tensor = nnf.binary_cross_entropy_with_logits(parameters[..., 0], value, reduction="none")
+        return loss
 
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         """Bernoulli draws."""
-        return (uniform(generator, tuple(parameters.shape[:-1])) < parameters[..., 0].sigmoid()).float()
+        one: Tensor = uniform(generator, tuple(parameters.shape[:-1])) < parameters[..., 0].sigmoid()
+        return one.float()
 
     def mean(self, parameters: Tensor) -> Tensor:
         """The probability of 1."""
@@ -121,7 +133,7 @@ class DurationHead:
         mu, sigma = self._moments(parameters)
         z = (torch.log(torch.where(value > 0, value, 1.0)) - mu) / sigma
         zero = nnf.binary_cross_entropy_with_logits(parameters[..., 0], some, reduction="none")
-        return zero + some * (torch.log(sigma / self.scale) + 0.5 * z * z)
+        return zero + some * (torch.log(sigma / self.scale) + _bounded_square(z))
 
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         """Draws of a duration."""
