@@ -138,7 +138,7 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             )
         transition = simulation.step(from_numpy(actions, simulation.device))
         reward = to_numpy(transition.reward).copy()
-        terminated, truncated = to_numpy(transition.terminated), to_numpy(transition.truncated)
+        terminated, truncated = to_numpy(transition.terminated).copy(), to_numpy(transition.truncated)
         ended = terminated | truncated
         if self.autoreset_mode is AutoresetMode.NEXT_STEP and self._ended.any():
             pending = self._ended
