@@ -1,21 +1,50 @@
-"""Simulated users as environments: the tensor core, its Gymnasium and Stable-Baselines3 faces, and the tasks."""
+"""Simulated users as environments: the tensor core, its Gymnasium and Stable-Baselines3 faces, and the tasks.
 
-from recgym.envs.autoreset import AutoresetMode
-from recgym.envs.candidates import CandidateSource, FullCatalogue, SampledCandidates
-from recgym.envs.observations import FlatObserver, HistoryObserver, Observer
-from recgym.envs.registration import register_environments, registered
-from recgym.envs.rewards import ChannelReward, Outcome, RewardFn, VectorReward
-from recgym.envs.sb3 import SB3VecEnv
-from recgym.envs.simulation import Simulation, SimulationState, Transition
-from recgym.envs.single import RecEnv
-from recgym.envs.task import Task
-from recgym.envs.vector import RecVectorEnv
+Names are imported when they are first used: registering the environments must not load torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recgym.envs.autoreset import AutoresetMode
+    from recgym.envs.candidates import CandidateSource, FullCatalogue, SampledCandidates
+    from recgym.envs.observations import FlatObserver, HistoryObserver, Observer
+    from recgym.envs.pool import PooledCandidates
+    from recgym.envs.registration import register_environments, registered
+    from recgym.envs.rewards import ChannelReward, Outcome, RewardFn, VectorReward
+    from recgym.envs.sb3 import SB3VecEnv
+    from recgym.envs.simulation import Simulation, SimulationState, Transition
+    from recgym.envs.single import RecEnv
+    from recgym.envs.task import Task
+    from recgym.envs.vector import RecVectorEnv
 
 __all__ = [
     "Task", "Simulation", "SimulationState", "Transition",
     "RecEnv", "RecVectorEnv", "SB3VecEnv", "AutoresetMode",
-    "CandidateSource", "FullCatalogue", "SampledCandidates",
+    "CandidateSource", "FullCatalogue", "SampledCandidates", "PooledCandidates",
     "Observer", "FlatObserver", "HistoryObserver",
     "Outcome", "RewardFn", "ChannelReward", "VectorReward",
     "register_environments", "registered",
 ]  # fmt: skip
+
+_HOME = {
+    "task": ("Task",),
+    "simulation": ("Simulation", "SimulationState", "Transition"),
+    "single": ("RecEnv",),
+    "vector": ("RecVectorEnv",),
+    "sb3": ("SB3VecEnv",),
+    "autoreset": ("AutoresetMode",),
+    "candidates": ("CandidateSource", "FullCatalogue", "SampledCandidates"),
+    "pool": ("PooledCandidates",),
+    "observations": ("Observer", "FlatObserver", "HistoryObserver"),
+    "rewards": ("Outcome", "RewardFn", "ChannelReward", "VectorReward"),
+    "registration": ("register_environments", "registered"),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

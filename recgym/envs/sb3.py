@@ -1,6 +1,6 @@
 """A simulation as a Stable-Baselines3 ``VecEnv``, without copies and without a process or object a user."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -119,7 +119,7 @@ class SB3VecEnv(VecEnv):
     def close(self) -> None:
         """Nothing to release."""
 
-    def get_attr(self, attr_name: str, indices: None | int | Sequence[int] = None) -> list[Any]:
+    def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
         """The attribute of this environment, once a row."""
         return [getattr(self, attr_name)] * len(list(self._get_indices(indices)))
 
@@ -127,18 +127,18 @@ class SB3VecEnv(VecEnv):
         """Whether there is such an attribute."""
         return hasattr(self, attr_name)
 
-    def set_attr(self, attr_name: str, value: Any, indices: None | int | Sequence[int] = None) -> None:
+    def set_attr(self, attr_name: str, value: Any, indices: int | Iterable[int] | None = None) -> None:
         """Set the attribute for all rows; rows cannot differ."""
         setattr(self, attr_name, value)
 
     def env_method(
-        self, method_name: str, *method_args: Any, indices: None | int | Sequence[int] = None, **method_kwargs: Any
+        self, method_name: str, *method_args: Any, indices: int | Iterable[int] | None = None, **method_kwargs: Any
     ) -> list[Any]:
         """Call a method once; a batched result is split into its rows."""
         result = getattr(self, method_name)(*method_args, **method_kwargs)
         rows = list(self._get_indices(indices))
         return [result[row] for row in rows] if isinstance(result, np.ndarray) else [result] * len(rows)
 
-    def env_is_wrapped(self, wrapper_class: type, indices: None | int | Sequence[int] = None) -> list[bool]:
+    def env_is_wrapped(self, wrapper_class: type, indices: int | Iterable[int] | None = None) -> list[bool]:
         """Rows are never wrapped one by one."""
         return [False] * len(list(self._get_indices(indices)))

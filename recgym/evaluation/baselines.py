@@ -37,7 +37,8 @@ def item_popularity(log: InteractionLog, channel: str) -> np.ndarray:
     value = np.nan_to_num(log.frame[channel].fill_null(0).to_numpy())
     rows = np.bincount(item[shown], minlength=log.n_items).astype(np.float64)
     total = np.bincount(item[shown], weights=value[shown], minlength=log.n_items)
-    return (total + 10 * value[shown].mean()) / (rows + 10)
+    rate: np.ndarray = (total + 10 * value[shown].mean()) / (rows + 10)
+    return rate
 
 
 def greedy_by_model(fitted: FittedSimulator, task: Task) -> ScoredPolicy[Any]:

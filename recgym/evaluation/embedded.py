@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from recgym.agents.base import ScoredPolicy
+from recgym.agents.base import NoState, ScoredPolicy
 from recgym.arrays import uniform
 from recgym.data.schema import InteractionLog
 from recgym.envs.interest_evolution import task as interest_evolution
@@ -47,7 +47,7 @@ def embedded_log(users: int = 1500, seed: int = 0) -> EmbeddedLog:
         topics = truth.model.item_features[observation["candidates"]]
         return (topics * observation["profile"][:, None, :]).sum(-1)
 
-    behaviour = ScoredPolicy(action_spec(truth), affinity, temperature=0.5, mix=0.2)
+    behaviour: ScoredPolicy[NoState] = ScoredPolicy(action_spec(truth), affinity, temperature=0.5, mix=0.2)
     played = rollout(behaviour, truth, users=users, seeds=(seed,), record=True)
     arrivals = uniform(make_generator(seed, "arrivals", device="numpy"), (users,)) * (DAYS * 86_400.0)
     log = played.to_log(arrivals_s=arrivals.astype("float64"))

@@ -219,7 +219,8 @@ def _block(
         alive = alive & ~terminated & ~to_numpy(transition.truncated)
         if not alive.any():
             break
-    return _Block(*(np.stack(column) for column in zip(*rows, strict=True)), left, profile)
+    a, r, s, f, t, p = (np.stack(column) for column in zip(*rows, strict=True))
+    return _Block(a, r, s, f, t, p, left, profile)
 
 
 def _join(blocks: list[_Block], task: Task) -> tuple[Episodes, Steps]:
@@ -262,7 +263,8 @@ def _repeats(slate: np.ndarray, alive: np.ndarray) -> np.ndarray:
     own = -1 - np.arange(steps * k).reshape(steps, 1, k)
     shown = np.where(alive[:, :, None], slate, own).transpose(1, 0, 2).reshape(users, steps * k)
     ordered = np.sort(shown, axis=1)
-    return (ordered[:, 1:] == ordered[:, :-1]).sum(1) / np.maximum(alive.sum(0) * k, 1)
+    repeats: np.ndarray = (ordered[:, 1:] == ordered[:, :-1]).sum(1) / np.maximum(alive.sum(0) * k, 1)
+    return repeats
 
 
 def _interval(values: np.ndarray, level: float) -> tuple[float, float, float]:

@@ -20,7 +20,7 @@ from recgym.types import Generator
 
 __all__ = ["BinaryHead", "CountHead", "DurationHead", "Head", "RatingHead", "ResponsePlan"]
 
-_LOG_SIGMA = (-3.0, 1.5)
+_LOG_SIGMA = (-2.0, 1.5)
 _FAR = 3.0
 
 
@@ -30,7 +30,8 @@ def _bounded_square(z: Tensor) -> Tensor:
     Durations that are nearly all alike but for a few cut short would else give single rows losses of many thousands,
     under which nothing else is learned.
     """
-    return nnf.huber_loss(z, torch.zeros_like(z), reduction="none", delta=_FAR)
+    bounded: Tensor = nnf.huber_loss(z, torch.zeros_like(z), reduction="none", delta=_FAR)
+    return bounded
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,7 @@ def _fit_head(channel: Channel, values: np.ndarray) -> Head:
         excess = float(some.mean()) - 1 if some.size else 0.0
         return CountHead(math.log(max(excess, 1e-2)), cap)
     logs = np.log(some) if some.size else np.zeros(1)
-    return DurationHead(float(logs.mean()), max(float(logs.std()), 1e-2), cap)
+    return DurationHead(float(logs.mean()), max(float(logs.std()), 0.1), cap)
 
 
 @dataclass(frozen=True)

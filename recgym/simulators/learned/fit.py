@@ -18,7 +18,7 @@ from recgym.simulators.learned.rates import RateTables
 from recgym.simulators.learned.sessions import SessionFacts, leave_labels
 from recgym.simulators.learned.snapshots import take_snapshots
 from recgym.simulators.learned.steps import Behaviour, ExposureSource, exposure_source, simulated_schema
-from recgym.simulators.learned.training import Progress, calibrate_network, train
+from recgym.simulators.learned.training import Progress, calibrate_network, refine_leaving, train
 
 __all__ = ["fit", "prepare"]
 
@@ -68,6 +68,7 @@ def fit(
     network = _initial_network(log, config, plan, data, items, held_out, seed)
     epochs = train(network, plan, data, labels, held_out, config, seed, progress)
     states = running_states(network, data)
+    refine_leaving(network, data, labels, held_out, states[1], config, seed)
     calibrate_network(network, plan, data, labels, held_out, states)
     last = log.frame.group_by("user").agg(pl.col("time_s").max()).sort("user")
     user_last = np.full(log.n_users, -np.inf)

@@ -117,7 +117,7 @@ class ResponseNetwork(nn.Module):
         nn.init.zeros_(self.position.weight)
         self.inner = nn.Linear(hidden, hidden)
         self.out = nn.Linear(hidden, shape.parameters)
-        self.leave_in = nn.Linear(hidden + shape.profile + 2 * shape.channels + 3, hidden // 2)
+        self.leave_in = nn.Linear(hidden + shape.profile + 2 * shape.channels + 4, hidden // 2)
         self.leave_out = nn.Linear(hidden // 2, 1)
         self.dropout = nn.Dropout(shape.dropout)
         self.register_buffer("context_mean", torch.zeros(shape.context))
@@ -202,6 +202,7 @@ class ResponseNetwork(nn.Module):
         profile: Float32[Tensor, "S P"],
         summary: Float32[Tensor, "S two_F_plus_2"],
         steps: Float32[Tensor, "S"],
+        minutes: Float32[Tensor, "S"],
     ) -> Float32[Tensor, "S"]:
         """Calibrated logit that a session ends after a step.
 
@@ -210,8 +211,10 @@ class ResponseNetwork(nn.Module):
             profile: user features.
             summary: see :meth:`summary`.
             steps: steps of the session so far, this one included.
+            minutes: since the session began.
         """
-        inputs = torch.cat([state, profile, summary, torch.log1p(steps)[:, None]], 1)
+        elapsed = torch.stack([torch.log1p(steps), torch.log1p(minutes)], 1)
+        inputs = torch.cat([state, profile, summary, elapsed], 1)
         logit: Tensor = self.leave_out(nnf.relu(self.leave_in(inputs)))[:, 0]
         return logit * self.leave_scale + self.leave_shift
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from recgym.simulators.learned.network import ResponseNetwork, gap_feature
 from recgym.simulators.learned.steps import Behaviour, ranges
 
-__all__ = ["Explained", "Prepared", "Windows", "explain", "row_blocks", "running_states"]
+__all__ = ["Explained", "Prepared", "Windows", "explain", "leave_logits", "row_blocks", "running_states"]
 
 
 @dataclass(frozen=True)
@@ -177,9 +177,23 @@ def explain(
     item = network.item_part(vectors, network.context(data.context[row]))
     position = torch.from_numpy(behaviour.row_position)[row]
     parameters = network.respond(part[owner], interest[owner], item, vectors, data.repeats[row], position)
+    return Explained(rows, parameters, leave_logits(network, data, steps, after))
+
+
+def leave_logits(
+    network: ResponseNetwork, data: Prepared, steps: Int64[np.ndarray, "s"], after: Float32[Tensor, "s H"]
+) -> Float32[Tensor, "s"]:
+    """Logit that the session ends after each exposure, given the user state after it."""
+    behaviour = data.behaviour
+    rows = behaviour.rows_of(steps)
+    owner = torch.from_numpy(np.repeat(np.arange(steps.size), behaviour.step_rows[steps + 1] - behaviour.step_rows[steps]))
+    profile = data.profile[torch.from_numpy(behaviour.step_user[steps])]
+    log_size = torch.from_numpy(np.log(np.maximum(behaviour.step_size[steps], 1))).float()
     summary = _summary(network, behaviour, rows, owner, log_size)
+    first = steps - behaviour.step_index[steps]
+    minutes = torch.from_numpy((behaviour.step_time[steps] - behaviour.step_time[first]) / 60).float()
     number = torch.from_numpy(behaviour.step_index[steps] + 1).float()
-    return Explained(rows, parameters, network.leave(after, profile, summary, number))
+    return network.leave(after, profile, summary, number, minutes)
 
 
 def _summary(

@@ -16,10 +16,10 @@ from recgym.simulators.learned.calibration import calibrate
 from recgym.simulators.learned.channels import ResponsePlan
 from recgym.simulators.learned.config import LearnedConfig
 from recgym.simulators.learned.network import ResponseNetwork
-from recgym.simulators.learned.passes import Explained, ItemDropout, Prepared, Windows, explain, row_blocks
+from recgym.simulators.learned.passes import Explained, ItemDropout, Prepared, Windows, explain, leave_logits, row_blocks
 from recgym.simulators.learned.sessions import LeaveLabels
 
-__all__ = ["Epoch", "Progress", "calibrate_network", "train"]
+__all__ = ["Epoch", "Progress", "calibrate_network", "refine_leaving", "train"]
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,65 @@ def _groups(network: ResponseNetwork, config: LearnedConfig) -> list[dict[str, o
         {"params": [parameter], "weight_decay": decays.get(name, config.weight_decay if parameter.ndim > 1 else 0.0)}
         for name, parameter in network.named_parameters()
     ]
+
+
+LEAVE_BATCH, LEAVE_ROUNDS, LEAVE_CHECK, LEAVE_PATIENCE = 2048, 20, 150, 3
+
+
+def refine_leaving(
+    network: ResponseNetwork,
+    data: Prepared,
+    labels: LeaveLabels,
+    held_out: Bool[np.ndarray, "S"],
+    after: Float32[Tensor, "S H"],
+    config: LearnedConfig,
+    seed: int,
+) -> None:
+    """Train the leave head on, in place, with the states as they stand now.
+
+    Sessions end far less often than items get feedback, so the head has learned little by the time the rest is done. It is
+    small: passes over exposures alone cost next to nothing. Stops when the loss on the validation tail does.
+
+    Args:
+        network: trained, in evaluation mode.
+        data: the log.
+        labels: which exposures ended a session.
+        held_out: exposures of the validation tail.
+        after: state of the user after each exposure.
+        config: settings.
+        seed: root seed of the batches.
+    """
+    train_steps, test_steps = np.flatnonzero(labels.known & ~held_out), np.flatnonzero(labels.known & held_out)
+    if not labels.last[train_steps].any() or not test_steps.size:
+        return
+    generator = make_generator(seed, "leaving", device="numpy")
+    head = [network.leave_in, network.leave_out]
+    optimiser = torch.optim.AdamW([p for part in head for p in part.parameters()], lr=config.learning_rate)
+    target = torch.from_numpy(labels.last).float()
+
+    def loss_of(steps: Int64[np.ndarray, "s"]) -> Tensor:
+        index = torch.from_numpy(steps)
+        logits = leave_logits(network, data, steps, after[index])
+        return nnf.binary_cross_entropy_with_logits(logits, target[index])
+
+    def validate() -> float:
+        with torch.no_grad():
+            return float(loss_of(test_steps))
+
+    best_loss, best, stale = validate(), [copy.deepcopy(part.state_dict()) for part in head], 0
+    for _ in range(LEAVE_ROUNDS):
+        for _ in range(LEAVE_CHECK):
+            optimiser.zero_grad(set_to_none=True)
+            loss_of(generator.choice(train_steps, LEAVE_BATCH)).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        loss = validate()
+        stale = 0 if loss < best_loss else stale + 1
+        if stale == 0:
+            best_loss, best = loss, [copy.deepcopy(part.state_dict()) for part in head]
+        elif stale == LEAVE_PATIENCE:
+            break
+    for part, weights in zip(head, best, strict=True):
+        part.load_state_dict(weights)
 
 
 @torch.no_grad()

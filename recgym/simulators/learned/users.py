@@ -145,7 +145,8 @@ class LearnedUsers(UserModel[LearnedState]):
         some = count > 0
         hidden = torch.where(some[:, None], network.move(state.hidden, inputs), state.hidden)
         steps = state.steps + 1
-        leaving = uniform(generator, (slate.shape[0],)) < self._leave_probability(state, hidden, slate, feedback, count)
+        leave = self._leave_probability(state, hidden, slate, feedback, count, clock)
+        leaving = uniform(generator, (slate.shape[0],)) < leave
         recent, written = _write(state.recent, state.written, slate, taken)
         return state._replace(
             hidden=hidden, steps=steps, clock_s=clock, last_s=torch.where(some, clock, state.last_s),
@@ -153,7 +154,7 @@ class LearnedUsers(UserModel[LearnedState]):
         )  # fmt: skip
 
     def _leave_probability(
-        self, state: LearnedState, hidden: Tensor, slate: Tensor, feedback: Tensor, count: Tensor
+        self, state: LearnedState, hidden: Tensor, slate: Tensor, feedback: Tensor, count: Tensor, clock: Tensor
     ) -> Tensor:
         """Chance that the session ends after a step that led to ``hidden``."""
         fixed = self.fitted.sessions.leave_probability
@@ -163,7 +164,8 @@ class LearnedUsers(UserModel[LearnedState]):
         blank = 0.0 if self.fitted.facts.imputed is not None else 1.0
         scaled = self.network.scale(feedback) * blank
         summary = self.network.summary(scaled.mean(1), scaled.amax(1), count * blank, self._log_size(slate))
-        return self.network.leave(hidden, state.profile, summary, (state.steps + 1).float()).sigmoid()
+        minutes = (clock / 60).float()
+        return self.network.leave(hidden, state.profile, summary, (state.steps + 1).float(), minutes).sigmoid()
 
     def has_left(self, state: LearnedState) -> Bool[Array, "B"]:
         """See :class:`UserModel`."""
