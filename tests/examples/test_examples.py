@@ -1,0 +1,23 @@
+"""Every example runs, with little to do."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+FLAGS = {"train_long_term.py": ("--steps", "40000", "--users", "50")}
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_example_runs(script: str) -> None:
+    path = EXAMPLES / script
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 75
+    done = subprocess.run(
+        [sys.executable, str(path), *FLAGS.get(script, ())],
+        capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
