@@ -31,7 +31,7 @@ HEADER = "u,i,t,c,w\n"
             r"found id 99999999999999999999, expected a whole number of at most 64 bits",
         ),
         ("", r"the log is empty, at least one row was expected"),
-        ("1,2,3,1,1\n1,2,3,1,1,8\n", r"t\.csv cannot be read: row 3 has 6 fields, expected 5"),
+        ("1,2,3,1,1\n1,2,3,1,1,8\n", r"t\.csv cannot be read: row 3 of t\.csv has 6 fields, expected 5"),
     ],
 )
 def test_a_bad_value_is_named_with_its_row_and_column(rows: str, sentence: str, tmp_path: Path) -> None:
@@ -171,6 +171,13 @@ def test_columns_belong_to_tables(tmp_path: Path) -> None:
 def test_a_mapping_that_does_not_follow_the_grammar(mapping: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         parse_columns(mapping)
+
+
+def test_an_uneven_file_of_a_folder_is_named(tmp_path: Path) -> None:
+    file = retailrocket(tmp_path) / "events.csv"
+    file.write_text(file.read_text() + "1433221332117,257597,view,355908,,7\n")
+    with pytest.raises(ValueError, match=r"cannot be read: row 7 of events\.csv has 6 fields, expected 5"):
+        read_log(tmp_path, "retailrocket")
 
 
 def test_an_unknown_event_is_named(tmp_path: Path) -> None:

@@ -41,17 +41,17 @@ class Assembly:
         self._raw, self._path = raw, path
         self._left_out: Counter[str] = Counter()
         _raise_first_problem(staged)
-        dropped = staged.group_by("dropped").len().collect()
+        dropped = staged.group_by("dropped").len().collect(engine="streaming")
         self._left_out.update(dict(dropped.filter(pl.col("dropped").is_not_null()).sort("dropped").iter_rows()))
         self._rows = staged.filter(pl.col("dropped").is_null()).drop("dropped", "problem", "found")
-        counts = self._rows.group_by("user").len("rows").collect()
+        counts = self._rows.group_by("user").len("rows").collect(engine="streaming")
         if counts.height == 0:
             reasons = "; ".join(f"{rows} left out: {reason}" for reason, rows in self._left_out.items())
             raise ValueError(
                 f"{path}: the log is empty, at least one row was expected" + (f" ({reasons})" if reasons else "")
             )
         self._users = _number_ids(counts, "user", path)
-        self._items = _number_ids(self._rows.select("item").unique().collect(), "item", path)
+        self._items = _number_ids(self._rows.select("item").unique().collect(engine="streaming"), "item", path)
         self.user_ids, self.item_ids = self._users["id"], self._items["id"]
         self._user_features = _align(raw.user_features, self.user_ids)
         self._item_features = _align(raw.item_features, self.item_ids)
@@ -83,7 +83,7 @@ class Assembly:
             .join(self._items.lazy().select(item="raw", item_index="index"), on="item")
             .drop("user", "item", "line")
             .rename({"user_index": "user", "item_index": "item"})
-            .collect()
+            .collect(engine="streaming")
         )
         frame = frame.with_columns(
             pl.lit(None, dtype=dtype).alias(name) for name, dtype in _OPTIONAL.items() if name not in frame.columns
@@ -136,7 +136,12 @@ def _after(ids: pl.Series, start: int) -> int:
 
 
 def _raise_first_problem(staged: pl.LazyFrame) -> None:
-    bad = staged.filter(pl.col("problem").is_not_null()).head(1).select("problem", "line", "found").collect()
+    bad = (
+        staged.filter(pl.col("problem").is_not_null())
+        .head(1)
+        .select("problem", "line", "found")
+        .collect(engine="streaming")
+    )
     if bad.height:
         problem, line, found = bad.row(0)
         raise ValueError(problem.replace("{line}", str(line)).replace("{found}", repr(found)))
@@ -173,7 +178,7 @@ def _align(features: pl.LazyFrame | None, ids: pl.Series) -> pl.DataFrame | None
     if known != ids.dtype:
         keys = keys.with_columns(pl.col("id").cast(known, strict=False))
     table = keys.lazy().join(features.unique("id", keep="first"), on="id", how="left").sort("index")
-    return table.drop("index", "id").collect()
+    return table.drop("index", "id").collect(engine="streaming")
 
 
 def stage(raw: RawLog, path: Path, scratch: Path | None) -> pl.LazyFrame:
@@ -181,7 +186,7 @@ def stage(raw: RawLog, path: Path, scratch: Path | None) -> pl.LazyFrame:
     rows = raw.rows.with_row_index("order")
     with explain_polars(path):
         if scratch is None:
-            return rows.collect().lazy()
+            return rows.collect(engine="streaming").lazy()
         target = scratch / "staged.parquet"
         rows.sink_parquet(target)
         return pl.scan_parquet(target)

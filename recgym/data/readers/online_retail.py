@@ -60,9 +60,9 @@ def _scan(file: Path, scratch: Path) -> pl.LazyFrame:
         raw = scan_parquet(file)
     else:
         raw = scan_text(file, scratch, sniff_separator(file), encoding="utf8-lossy")
-    raw = raw.rename(_ALIASES, strict=False)
-    names = raw.collect_schema().names()
-    _require(names, file)
+    found = raw.collect_schema().names()
+    raw = raw.rename({old: new for old, new in _ALIASES.items() if old in found})
+    _require(raw.collect_schema().names(), file)
     return raw
 
 

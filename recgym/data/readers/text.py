@@ -115,7 +115,7 @@ def scan_text(
                 f"{path}: row 1 has {found} fields separated by {separator!r}, "
                 f"expected {len(names)}: {', '.join(names)}"
             )
-    return pl.scan_csv(
+    table = pl.scan_csv(
         plain,
         separator=separator,
         has_header=names is None,
@@ -126,6 +126,10 @@ def scan_text(
         row_index_name="line",
         row_index_offset=2 if names is None else 1,
     )
+    with explain_polars(path):
+        last = table.collect_schema().names()[-1]
+    # Polars tells of surplus fields in a row only where the last column is read, so "line" is made to need it.
+    return table.with_columns(line=pl.when(pl.col(last).is_null()).then("line").otherwise("line"))
 
 
 def scan_parquet(path: Path) -> pl.LazyFrame:
@@ -156,20 +160,23 @@ def explain_polars(path: Path) -> Iterator[None]:
         yield
     except pl.exceptions.PolarsError as error:
         detail = str(error).splitlines()[0]
-        raise ValueError(f"{path} cannot be read: {_uneven_row(path) or detail}") from error
+        if "fields" in detail:
+            files = sorted(path.rglob("*")) if path.is_dir() else [path]
+            detail = next(filter(None, map(_uneven_row, files)), detail)
+        raise ValueError(f"{path} cannot be read: {detail}") from error
 
 
 def _uneven_row(path: Path) -> str | None:
     """Where a text file first has more fields than its first line. Slow, for the way into an error only."""
     if not path.is_file() or is_parquet(path):
         return None
+    separator = sniff_separator(path)
+    quote = None if separator == "\t" else '"'
     opener = gzip.open if _magic(path, 2) == _GZIP else open
     with opener(path, "rt", encoding="utf-8", errors="replace", newline="") as file:
-        first = file.readline()
-        separator = max("\t,;|", key=first.count)
-        wanted = first.count(separator) + 1
-        quote = None if separator == "\t" else '"'
-        for row, fields in enumerate(csv.reader(file, delimiter=separator, quotechar=quote), start=2):
+        rows = csv.reader(file, delimiter=separator, quotechar=quote)
+        wanted = len(next(rows))
+        for number, fields in enumerate(rows, start=2):
             if len(fields) > wanted:
-                return f"row {row} has {len(fields)} fields, expected {wanted}"
+                return f"row {number} of {path.name} has {len(fields)} fields, expected {wanted}"
     return None
