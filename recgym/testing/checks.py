@@ -1,6 +1,6 @@
 """Named checks, and what they share: comparing nested arrays, and a guard over global random state."""
 
-import random
+import copy
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +11,10 @@ import torch
 
 from recgym.arrays import to_numpy
 
-__all__ = ["Check", "Result", "assert_same", "difference", "leaves", "no_global_randomness", "run_checks"]
+__all__ = [
+    "Check", "Result", "run_checks",
+    "leaves", "difference", "assert_same", "expect_array", "untouched", "no_global_randomness",
+]  # fmt: skip
 
 
 class Check(NamedTuple):
@@ -78,14 +81,13 @@ def difference(one: Any, other: Any, *, relative: float = 0.0) -> str | None:
     Returns:
         One phrase that names the first value that differs.
     """
-    first, second = list(leaves(one)), list(leaves(other))
-    if [path for path, _ in first] != [path for path, _ in second]:
-        return f"the parts {[path for path, _ in first]} are not the parts {[path for path, _ in second]}"
-    for (path, a), (_, b) in zip(first, second, strict=True):
-        found = _leaf_difference(a, b, relative)
+    first, second = dict(leaves(one)), dict(leaves(other))
+    for path, a in first.items():
+        found = _leaf_difference(a, second[path], relative) if path in second else "is missing in the other"
         if found:
             return f"{path or 'the value'} {found}"
-    return None
+    extra = next((path for path in second if path not in first), None)
+    return None if extra is None else f"{extra} is missing in the first"
 
 
 def _leaf_difference(a: Any, b: Any, relative: float) -> str | None:
@@ -119,16 +121,36 @@ def assert_same(one: Any, other: Any, sentence: str, *, relative: float = 0.0) -
 
 def _global_state() -> tuple[Any, ...]:
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-    return random.getstate(), np.random.get_state(), torch.get_rng_state(), cuda  # noqa: NPY002 - the guarded state
+    return np.random.get_state(), torch.get_rng_state(), cuda  # noqa: NPY002 - the guarded state
 
 
 @contextmanager
 def no_global_randomness(what: str) -> Iterator[None]:
-    """Fail if the block changes the state of Python's, numpy's or torch's global generator."""
+    """Fail if the block changes the state of numpy's or torch's global generator.
+
+    Python's own is left out: runtime type checkers, on while tests run, draw from it.
+    """
     before = _global_state()
     yield
-    names = ("Python's random", "numpy's", "torch's", "torch's CUDA")
+    names = ("numpy's", "torch's", "torch's CUDA")
     for name, old, new in zip(names, before, _global_state(), strict=True):
         assert difference(old, new) is None, (
             f"{what} draws from {name} global generator, not only from the one passed in"
         )
+
+
+@contextmanager
+def untouched(what: str, *inputs: Any) -> Iterator[None]:
+    """Fail if the block changes these inputs of it, or global random state."""
+    before = copy.deepcopy(inputs)
+    with no_global_randomness(what):
+        yield
+    found = difference(before, inputs)
+    assert found is None, f"{what} changes its inputs: {found}"
+
+
+def expect_array(array: Any, shape: tuple[int, ...], dtype: str, what: str) -> None:
+    """Fail unless the value is an array of the shape and type."""
+    assert isinstance(array, np.ndarray | torch.Tensor), f"{what} is a {type(array).__name__}, an array was expected"
+    found, kind = tuple(array.shape), str(array.dtype).removeprefix("torch.")
+    assert found == shape and kind == dtype, f"{what} has shape {found} and type {kind}, expected {shape} and {dtype}"  # noqa: PT018

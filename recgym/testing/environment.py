@@ -20,7 +20,7 @@ from recgym.testing.play import Actions, Maker, Step, play, returns, row_of
 __all__ = ["check_environment", "environment_checks"]
 
 USERS, STEPS, SEED = 8, 30, 3
-SINGLE_EPISODES, EPISODES = 128, 512
+SINGLE_EPISODES, EPISODES = 64, 256
 SIGNIFICANCE = 1e-4
 
 
@@ -70,6 +70,8 @@ def _check_gymnasium(maker: Maker) -> None:
         check_env(env, skip_render_check=True)
     expected = {str(warning.message) for warning in known}
     new = [str(warning.message) for warning in given if str(warning.message) not in expected]
+    if isinstance(env.step(env.action_space.sample())[1], np.ndarray):
+        new = [message for message in new if "The reward returned by" not in message]  # ours may be vectors
     assert not new, f"{maker.env_id}: gymnasium's check_env warns: {new[0]}"
     limit = gym.spec(maker.env_id).max_episode_steps
     assert limit is None, (

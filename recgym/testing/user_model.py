@@ -1,8 +1,7 @@
 """The contract of :class:`recgym.simulators.UserModel`."""
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,14 +13,14 @@ from recgym.arrays import arange, as_int, from_numpy, integers, take_rows, to_nu
 from recgym.data.schema import ChannelKind
 from recgym.seeding import make_generator
 from recgym.simulators.base import Observed, UserModel
-from recgym.testing.checks import Check, assert_same, difference, leaves, no_global_randomness
+from recgym.testing.checks import Check, assert_same, difference, expect_array, leaves, untouched
 from recgym.testing.means import mean_gap
 from recgym.types import Array, Generator, Response
 
 __all__ = ["check_user_model", "user_model_checks"]
 
 USERS, STEPS = 32, 5
-COPIES, ROUNDS = 64, 40
+COPIES, ROUNDS = 64, 200
 """Each user's expected answer is held against COPIES * ROUNDS draws."""
 ROUNDING = 1e-5
 """How far float32 results may lie apart that are computed in another order."""
@@ -90,17 +89,10 @@ class _Population:
         return state
 
 
-def _expect(array: Any, shape: tuple[int, ...], dtype: str, what: str) -> None:
-    """Fail unless the value is an array of the shape and type."""
-    assert isinstance(array, np.ndarray | torch.Tensor), f"{what} is a {type(array).__name__}, an array was expected"
-    found, kind = tuple(array.shape), str(array.dtype).removeprefix("torch.")
-    assert found == shape and kind == dtype, f"{what} has shape {found} and type {kind}, expected {shape} and {dtype}"  # noqa: PT018
-
-
 def _check_types(p: _Population) -> None:
     model, generator, state = p.model, p.generator("types"), p.users(STEPS)
     width = int(model.item_features.shape[1]) if model.item_features.ndim == 2 else -1
-    _expect(model.item_features, (model.num_items, width), "float32", f"{p.name}: item_features")
+    expect_array(model.item_features, (model.num_items, width), "float32", f"{p.name}: item_features")
     assert isinstance(state, tuple) and hasattr(state, "_fields"), f"{p.name}: the state is not a named tuple"  # noqa: PT018
     for field in model.hidden_fields:
         assert field in state._fields, (
@@ -115,12 +107,12 @@ def _check_types(p: _Population) -> None:
     slate = p.slates()
     response = model.respond(state, slate, generator)
     shape = (*slate.shape, len(model.schema))
-    _expect(response.feedback, shape, "float32", f"{p.name}: the feedback of respond()")
-    _expect(model.expected(state, slate).feedback, shape, "float32", f"{p.name}: the feedback of expected()")
-    _expect(model.has_left(state), (USERS,), "bool", f"{p.name}: has_left()")
+    expect_array(response.feedback, shape, "float32", f"{p.name}: the feedback of respond()")
+    expect_array(model.expected(state, slate).feedback, shape, "float32", f"{p.name}: the feedback of expected()")
+    expect_array(model.has_left(state), (USERS,), "bool", f"{p.name}: has_left()")
     seconds, gap = model.step_seconds(state, slate, response), model.return_gap(state, generator)
-    _expect(seconds, (USERS,), "float32", f"{p.name}: step_seconds()")
-    _expect(gap, (USERS,), "float64", f"{p.name}: return_gap()")
+    expect_array(seconds, (USERS,), "float32", f"{p.name}: step_seconds()")
+    expect_array(gap, (USERS,), "float64", f"{p.name}: return_gap()")
     lengths, pauses = to_numpy(seconds), to_numpy(gap)
     assert (np.isfinite(lengths) & (lengths >= 0)).all(), f"{p.name}: step_seconds() gives {lengths.min()}"
     assert (pauses >= 0).all(), f"{p.name}: return_gap() gives {pauses.min()}, expected seconds of 0 or more"
@@ -131,17 +123,19 @@ def _check_types(p: _Population) -> None:
 
 def _check_observed(p: _Population, observed: Observed) -> None:
     model = p.model
-    _expect(observed.profile, (USERS, model.profile_size), "float32", f"{p.name}: the profile of observe()")
+    expect_array(observed.profile, (USERS, model.profile_size), "float32", f"{p.name}: the profile of observe()")
     if observed.group is not None:
-        _expect(observed.group, (USERS,), "int64", f"{p.name}: the group of observe()")
+        expect_array(observed.group, (USERS,), "int64", f"{p.name}: the group of observe()")
     history = observed.history
     if history is None:
         return
     length = int(history.items.shape[1])
-    _expect(history.items, (USERS, length), "int64", f"{p.name}: the items of the history")
-    _expect(history.feedback, (USERS, length, len(model.schema)), "float32", f"{p.name}: the feedback of the history")
-    _expect(history.time_s, (USERS, length), "float64", f"{p.name}: the times of the history")
-    _expect(history.mask, (USERS, length), "bool", f"{p.name}: the mask of the history")
+    expect_array(history.items, (USERS, length), "int64", f"{p.name}: the items of the history")
+    expect_array(
+        history.feedback, (USERS, length, len(model.schema)), "float32", f"{p.name}: the feedback of the history"
+    )
+    expect_array(history.time_s, (USERS, length), "float64", f"{p.name}: the times of the history")
+    expect_array(history.mask, (USERS, length), "bool", f"{p.name}: the mask of the history")
     items, mask, times = to_numpy(history.items), to_numpy(history.mask), to_numpy(history.time_s)
     legal = np.where(mask, (items >= 0) & (items < model.num_items), items == model.num_items)
     assert legal.all(), f"{p.name}: the history holds an item outside 0..{model.num_items - 1} or wrong padding"
@@ -158,22 +152,12 @@ def _check_refuses_numpy(p: _Population) -> None:
     raise AssertionError(f"{p.name}: on('numpy') was expected to raise a ValueError, because runs_on_numpy is False")
 
 
-@contextmanager
-def _untouched(p: _Population, what: str, *inputs: Any) -> Iterator[None]:
-    """Fail if the block changes its inputs or global random state."""
-    before = copy.deepcopy(inputs)
-    with no_global_randomness(f"{p.name}: {what}"):
-        yield
-    found = difference(before, inputs)
-    assert found is None, f"{p.name}: {what} changes its inputs: {found}"
-
-
 def _check_purity(p: _Population) -> None:
     """Every method leaves its inputs and global randomness alone, and depends on nothing but its arguments."""
     model, slate = p.model, p.slates()
 
     def users() -> Any:
-        with _untouched(p, "sample_users()"):
+        with untouched(f"{p.name}: sample_users()"):
             return model.sample_users(USERS, p.generator("purity"))
 
     assert_same(users(), users(), f"{p.name}: sample_users() differs between two generators of the same seed")
@@ -189,7 +173,7 @@ def _check_purity(p: _Population) -> None:
         "step_seconds()": lambda: model.step_seconds(state, slate, response),
     }
     for name, call in calls.items():
-        with _untouched(p, name, state, slate, response):
+        with untouched(f"{p.name}: {name}", state, slate, response):
             first = copy.deepcopy(call())
             second = call()
         assert_same(first, second, f"{p.name}: {name} differs between two calls with equal arguments and seeds")
