@@ -164,7 +164,7 @@ def _initial_network(
     shape = NetworkShape(
         items=log.n_items, channels=len(plan.schema), parameters=plan.width, profile=data.profile.shape[1],
         item_features=table.shape[1], context=0 if data.context.shape[1] == 0 else len(CONTEXT_NAMES),
-        hidden=config.hidden, item_width=config.item_width, dropout=config.dropout,
+        hidden=config.hidden, item_width=config.item_width, dropout=config.dropout, rivals=log.has_slates,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(child_seed(seed, "weights"))

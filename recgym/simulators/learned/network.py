@@ -41,6 +41,7 @@ class NetworkShape:
         hidden: H.
         item_width: D.
         dropout: dropout in the response layers.
+        rivals: whether the items of a slate are seen together; not where exposures are imputed and no slate is known.
     """
 
     items: int
@@ -52,6 +53,7 @@ class NetworkShape:
     hidden: int
     item_width: int
     dropout: float
+    rivals: bool
 
     def to_json(self) -> dict[str, Any]:
         """A value that JSON can hold."""
@@ -81,9 +83,11 @@ class ResponseNetwork(nn.Module):
 
     * state: a GRU over events; the input of an event is the mean over its items of [item vector + projected feedback]
       and the pause before it.
-    * response to one item: an MLP on [state, user features, log slate size] + [item vector, item context] +
+    * response to one item: an MLP on [state, user features, log slate size] + [item vector, item context] + [the mean
+      of the same over all items of the slate, with which the item competes] +
       [projected state * item vector, repeats, position].
-    * leaving: an MLP on [state after the step, user features, what the step brought, log steps so far].
+    * leaving: an MLP on [state after the step, user features, what the step brought, log steps and log minutes so
+      far].
 
     An item's vector is its embedding plus a linear map of its features.
     """
@@ -115,6 +119,9 @@ class ResponseNetwork(nn.Module):
         self.pair_in = nn.Linear(width + 1, hidden, bias=False)
         self.position = nn.Embedding(MAX_POSITION + 2, hidden)
         nn.init.zeros_(self.position.weight)
+        self.rivals_in = nn.Linear(hidden, hidden, bias=False) if shape.rivals else None
+        if self.rivals_in is not None:
+            nn.init.zeros_(self.rivals_in.weight)
         self.inner = nn.Linear(hidden, hidden)
         self.out = nn.Linear(hidden, shape.parameters)
         self.leave_in = nn.Linear(hidden + shape.profile + 2 * shape.channels + 4, hidden // 2)
@@ -170,6 +177,12 @@ class ResponseNetwork(nn.Module):
         part: Tensor = self.item_in(torch.cat([vectors, context], -1))
         return part
 
+    def compete(
+        self, step: Float32[Tensor, "*rows H"], slate: Float32[Tensor, "*rows H"]
+    ) -> Float32[Tensor, "*rows H"]:
+        """The first output of :meth:`step_part` with the mean of :meth:`item_part` over the items of the slate."""
+        return step if self.rivals_in is None else step + self.rivals_in(slate)
+
     def respond(
         self,
         step: Float32[Tensor, "*rows H"],
@@ -182,7 +195,7 @@ class ResponseNetwork(nn.Module):
         """Parameters of the heads, calibrated.
 
         Args:
-            step: first output of :meth:`step_part` for each row.
+            step: first output of :meth:`step_part` for each row, after :meth:`compete`.
             interest: the second.
             item: :meth:`item_part`.
             vectors: :meth:`item_vectors`.
@@ -211,7 +224,7 @@ class ResponseNetwork(nn.Module):
             profile: user features.
             summary: see :meth:`summary`.
             steps: steps of the session so far, this one included.
-            minutes: since the session began.
+            minutes: since the first step of the session.
         """
         elapsed = torch.stack([torch.log1p(steps), torch.log1p(minutes)], 1)
         inputs = torch.cat([state, profile, summary, elapsed], 1)

@@ -175,6 +175,9 @@ def explain(
     hidden = None if drop is None else drop.mask(rows.size)
     vectors = network.item_vectors(data.row_item[row], hidden)
     item = network.item_part(vectors, network.context(data.context[row]))
+    counts = torch.zeros(steps.size).index_add(0, owner, torch.ones(owner.shape[0]))
+    together = torch.zeros(steps.size, item.shape[1]).index_add(0, owner, item) / counts[:, None]
+    part = network.compete(part, together)
     position = torch.from_numpy(behaviour.row_position)[row]
     parameters = network.respond(part[owner], interest[owner], item, vectors, data.repeats[row], position)
     return Explained(rows, parameters, leave_logits(network, data, steps, after))
@@ -186,7 +189,9 @@ def leave_logits(
     """Logit that the session ends after each exposure, given the user state after it."""
     behaviour = data.behaviour
     rows = behaviour.rows_of(steps)
-    owner = torch.from_numpy(np.repeat(np.arange(steps.size), behaviour.step_rows[steps + 1] - behaviour.step_rows[steps]))
+    owner = torch.from_numpy(
+        np.repeat(np.arange(steps.size), behaviour.step_rows[steps + 1] - behaviour.step_rows[steps])
+    )
     profile = data.profile[torch.from_numpy(behaviour.step_user[steps])]
     log_size = torch.from_numpy(np.log(np.maximum(behaviour.step_size[steps], 1))).float()
     summary = _summary(network, behaviour, rows, owner, log_size)

@@ -32,6 +32,7 @@ class ObservableScorer:
         self.fitted = fitted
         self.network = copy.deepcopy(fitted.network).to(device).requires_grad_(False).eval()
         self.tables = ItemTables.of(fitted, self.network, device)
+        self.slate_size = slate_size
         low, high = fitted.facts.sizes
         self._log_size = math.log(max(min(max(slate_size, low), high), 1))
 
@@ -39,7 +40,7 @@ class ObservableScorer:
     def __call__(
         self, history: History, profile: Float32[Array, "B P"], candidates: Int64[Array, "B M"]
     ) -> Float32[Array, "B M F"]:
-        """Expected feedback of each candidate, as if shown at the first position.
+        """Expected feedback of each candidate, as if shown first in a slate that is typical of the candidates.
 
         Args:
             history: what is on record, right-aligned; of the same device.
@@ -49,12 +50,14 @@ class ObservableScorer:
         state = self._encode(history)
         log_size = torch.full((state.shape[0],), self._log_size, device=state.device)
         step, interest = self.network.step_part(state, profile, log_size)
+        items = self.tables.hidden[candidates]
+        rivals = items if self.slate_size == 1 else items.mean(1, keepdim=True)
+        step = self.network.compete(step[:, None].expand_as(items), rivals.expand_as(items))
         window = torch.where(history.mask, history.items, -1)[:, -self.fitted.config.history :]
         repeats = (window[:, None, :] == candidates[:, :, None]).sum(-1).float()
         position = torch.full_like(candidates, min(0, self.fitted.facts.last_position))
         parameters = self.network.respond(
-            step[:, None], interest[:, None], self.tables.hidden[candidates], self.tables.vectors[candidates],
-            repeats, position,
+            step, interest[:, None], items, self.tables.vectors[candidates], repeats, position
         )  # fmt: skip
         return self.fitted.plan.mean(parameters)
 

@@ -16,7 +16,15 @@ from recgym.simulators.learned.calibration import calibrate
 from recgym.simulators.learned.channels import ResponsePlan
 from recgym.simulators.learned.config import LearnedConfig
 from recgym.simulators.learned.network import ResponseNetwork
-from recgym.simulators.learned.passes import Explained, ItemDropout, Prepared, Windows, explain, leave_logits, row_blocks
+from recgym.simulators.learned.passes import (
+    Explained,
+    ItemDropout,
+    Prepared,
+    Windows,
+    explain,
+    leave_logits,
+    row_blocks,
+)
 from recgym.simulators.learned.sessions import LeaveLabels
 
 __all__ = ["Epoch", "Progress", "calibrate_network", "refine_leaving", "train"]
@@ -179,7 +187,8 @@ def refine_leaving(
 ) -> None:
     """Train the leave head on, in place, with the states as they stand now.
 
-    Sessions end far less often than items get feedback, so the head has learned little by the time the rest is done. It is
+    Sessions end far less often than items get feedback, so the head has learned little by the time the rest is done.
+    It is
     small: passes over exposures alone cost next to nothing. Stops when the loss on the validation tail does.
 
     Args:

@@ -29,6 +29,7 @@ class LearnedState(NamedTuple):
         snapshot: the logged session start that the user was drawn from; says what is on record of them.
         steps: steps of the session so far.
         clock_s: seconds since the session began.
+        first_s: time at the end of the first step; 0 before.
         last_s: time of the last event, NaN if there is none.
         left: whether the session has ended.
         recent: ring of the last T consumed items; N where there is none; the last column is a waste bin.
@@ -40,6 +41,7 @@ class LearnedState(NamedTuple):
     snapshot: Int64[Tensor, "B"]
     steps: Int64[Tensor, "B"]
     clock_s: Float64[Tensor, "B"]
+    first_s: Float64[Tensor, "B"]
     last_s: Float64[Tensor, "B"]
     left: Bool[Tensor, "B"]
     recent: Int64[Tensor, "B T_plus_1"]
@@ -51,7 +53,8 @@ class LearnedUsers(UserModel[LearnedState]):
 
     ================  ==================================================================================================
     new users         the start of a logged session, drawn at random: state, profile and record of consumption
-    response          each position on its own, from the response network; channels behind a gate only where it opens
+    response          drawn for each position, from the response network, which sees the whole slate; channels behind a
+                      gate only where it opens
     state             a GRU moves where anything was consumed; slates passed over leave it as it is
     leaving           a Bernoulli draw from the leave head after each step (a fixed probability if the log has no times)
     time of a step    the durations among the feedback + the log's median of the rest, at least 1 s
@@ -99,6 +102,7 @@ class LearnedUsers(UserModel[LearnedState]):
             snapshot=drawn,
             steps=torch.zeros(n, dtype=torch.int64, device=device),
             clock_s=torch.zeros(n, dtype=torch.float64, device=device),
+            first_s=torch.zeros(n, dtype=torch.float64, device=device),
             last_s=snapshots.last_s[drawn],
             left=torch.zeros(n, dtype=torch.bool, device=device),
             recent=torch.cat([record, torch.full_like(record[:, :1], self.num_items)], 1),
@@ -113,10 +117,12 @@ class LearnedUsers(UserModel[LearnedState]):
     def _parameters(self, state: LearnedState, slate: Tensor) -> Tensor:
         """Parameters of the response heads, ``[B, K, W]``."""
         step, interest = self.network.step_part(state.hidden, state.profile, self._log_size(slate))
+        items = self.tables.hidden[slate]
+        step = self.network.compete(step, items.mean(1))
         repeats = (state.recent[:, None, :-1] == slate[:, :, None]).sum(-1).float()
         position = torch.arange(slate.shape[1], device=slate.device).clamp(max=self.fitted.facts.last_position)
         return self.network.respond(
-            step[:, None], interest[:, None], self.tables.hidden[slate], self.tables.vectors[slate], repeats, position
+            step[:, None], interest[:, None], items, self.tables.vectors[slate], repeats, position
         )
 
     @torch.no_grad()
@@ -145,16 +151,18 @@ class LearnedUsers(UserModel[LearnedState]):
         some = count > 0
         hidden = torch.where(some[:, None], network.move(state.hidden, inputs), state.hidden)
         steps = state.steps + 1
-        leave = self._leave_probability(state, hidden, slate, feedback, count, clock)
+        # As in the log, where the time between two steps of a session is known and the session's very start is not.
+        first = torch.where(state.steps == 0, clock, state.first_s)
+        leave = self._leave_probability(state, hidden, slate, feedback, count, clock - first)
         leaving = uniform(generator, (slate.shape[0],)) < leave
         recent, written = _write(state.recent, state.written, slate, taken)
         return state._replace(
-            hidden=hidden, steps=steps, clock_s=clock, last_s=torch.where(some, clock, state.last_s),
+            hidden=hidden, steps=steps, clock_s=clock, first_s=first, last_s=torch.where(some, clock, state.last_s),
             left=state.left | leaving, recent=recent, written=written,
         )  # fmt: skip
 
     def _leave_probability(
-        self, state: LearnedState, hidden: Tensor, slate: Tensor, feedback: Tensor, count: Tensor, clock: Tensor
+        self, state: LearnedState, hidden: Tensor, slate: Tensor, feedback: Tensor, count: Tensor, elapsed_s: Tensor
     ) -> Tensor:
         """Chance that the session ends after a step that led to ``hidden``."""
         fixed = self.fitted.sessions.leave_probability
@@ -164,7 +172,7 @@ class LearnedUsers(UserModel[LearnedState]):
         blank = 0.0 if self.fitted.facts.imputed is not None else 1.0
         scaled = self.network.scale(feedback) * blank
         summary = self.network.summary(scaled.mean(1), scaled.amax(1), count * blank, self._log_size(slate))
-        minutes = (clock / 60).float()
+        minutes = (elapsed_s / 60).float()
         return self.network.leave(hidden, state.profile, summary, (state.steps + 1).float(), minutes).sigmoid()
 
     def has_left(self, state: LearnedState) -> Bool[Array, "B"]:
