@@ -127,7 +127,10 @@ def _run(entry: Entry, flags: list[str]) -> int:
     verb = entry.load()
     prog = " ".join((PROGRAM, *entry.words))
     try:
-        parsed: Any = tyro.cli(verb, args=flags, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
+        if hasattr(verb, "parse"):  # a verb whose flags depend on one another reads them itself
+            parsed: Any = verb.parse(flags, prog)
+        else:
+            parsed = tyro.cli(verb, args=flags, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else FINE
     status = cast(Runnable, parsed).run()

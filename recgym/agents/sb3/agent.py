@@ -177,6 +177,7 @@ class SB3Agent:
                 model.set_logger(logger)
                 model.learn(total_steps - self.steps, callback=watcher, log_interval=None, reset_num_timesteps=False)
                 watcher.flush()
+                bar.update(self.steps, last=True)
         finally:
             logger.close()
         if save is not None:
@@ -254,7 +255,8 @@ class SB3Agent:
             agent = cls(config, task, meta["num_envs"], meta["seed"], device, meta["environment"]["kwargs"])
             agent._restore(checkpoint)
         except (KeyError, TypeError, RuntimeError, IndexError) as error:
-            raise ValueError(f"{folder} is not a complete checkpoint: {type(error).__name__}: {error}") from error
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ValueError(f"{folder} is not a complete checkpoint: {what}") from error
         except ValueError as error:
             raise ValueError(f"{folder} cannot be used here: {error}") from error
         return agent

@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TypeAlias, cast
+from typing import Any, ClassVar, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 from gymnasium import spaces
@@ -41,6 +41,7 @@ class NetworkConfig:
     normalize: bool = True
 
 
+@runtime_checkable
 class AgentConfig(Protocol):
     """What every configuration offers; ``name`` is what the command line and checkpoints call the algorithm."""
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float32, Int64
@@ -20,6 +20,7 @@ FORBIDDEN = -1e9
 _EDGE = 1 - 1e-6  # float32 actions closer to the bounds of the box than this have no pre-image
 
 
+@runtime_checkable
 class ActionDistribution(Protocol):
     """The actions of a batch of users.
 
@@ -107,11 +108,12 @@ class Slates:
         return self._conditional(picks).gather(2, picks[:, :, None])[:, :, 0].sum(1)
 
     def entropy(self, action: Tensor) -> Float32[Tensor, "B"]:
-        """Sum of the positions' entropies, given the earlier picks of ``action``: unbiased over draws, exact for K = 1."""
+        """Sum of the positions' entropies given the earlier picks of ``action``: over draws, the entropy of slates."""
         log_probability = self._conditional(self._columns(action))
         return -(log_probability.exp() * log_probability).sum((1, 2))
 
 
+@runtime_checkable
 class _Choice(Protocol):
     def __call__(self, row: Float32[Tensor, "B M"], position: int) -> Int64[Tensor, "B"]: ...
 

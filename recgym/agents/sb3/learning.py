@@ -50,10 +50,10 @@ class Bar:
         if self._progress is not None:
             self._progress.stop()
 
-    def update(self, steps: int, note: str | None = None) -> None:
-        """Move on; drawn a few times a second at most."""
+    def update(self, steps: int, note: str | None = None, last: bool = False) -> None:
+        """Move on; without a note, and if it is not the last time, a few times a second at most."""
         now = time.monotonic()
-        if self._progress is None or (note is None and now < self._next):
+        if self._progress is None or (note is None and not last and now < self._next):
             return
         self._next = now + _REDRAW_S
         rate = (steps - self._done) / max(now - self._start, 1e-9)

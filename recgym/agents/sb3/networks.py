@@ -148,8 +148,10 @@ class PointerHead(nn.Module):
         """The score of each candidate at each position."""
         query: Tensor = self.query(state).reshape(-1, self.slate_size, self.width) / self.width**0.5
         if "candidates" not in observation:
-            return query @ self.key(self.table.features[:-1]).T
+            catalogue: Tensor = self.key(self.table.features[:-1])
+            return query @ catalogue.T
         ids = observation["candidates"].long()
+        keys: Tensor
         if ids.numel() < self.table.features.shape[0]:
             keys = self.key(self.table(ids))
         else:  # Fewer items than candidates on offer: each item's key once.

@@ -1,7 +1,7 @@
 """The policy classes that Stable-Baselines3 trains: its own algorithms, with networks that know items."""
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -67,8 +67,9 @@ class ItemActorCritic(ActorCriticPolicy):
         # Nearly uniform at first: the query starts small.
         for module, gain in ((self.actor, np.sqrt(2)), (self.critic, np.sqrt(2)), (self.value_net, 1.0)):
             module.apply(partial(self.init_weights, gain=gain))
-        self.init_weights(self.head.query, 0.01)  # type: ignore[arg-type]
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+        self.init_weights(cast(nn.Module, self.head.query), 0.01)
+        make: Any = self.optimizer_class
+        self.optimizer = make(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
     def _state(self, observation: Any) -> Tensor:
         if isinstance(observation, dict):

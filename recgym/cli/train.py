@@ -1,0 +1,205 @@
+"""``recgym train``: let an agent learn on simulated users."""
+
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import gymnasium as gym
+import torch
+import tyro
+
+from recgym.agents.sb3 import CONFIGS, AgentConfig, SB3Agent
+from recgym.cli.common import console, print_json, table
+from recgym.envs import Task, registered
+from recgym.files import check_writable, write_json
+
+__all__ = ["Train", "env_settings", "make_task"]
+
+Config = TypeVar("Config", bound=AgentConfig)
+
+
+@dataclass(frozen=True)
+class Train(Generic[Config]):
+    """Train an agent and keep its checkpoints; --agent NAME --help lists the settings of that agent.
+
+    Attributes:
+        env: id of the environment.
+        steps: user-steps to learn from in all, those before a --resume included.
+        out: folder that gets config.json, checkpoint/, tb/ (TensorBoard), curve.json and result.json.
+        settings: of the agent.
+        agent: ppo, a2c, dqn (one item a step), sac or td3 (preference vectors).
+        env_kwargs: keyword arguments of the environment, such as choc=14 or simulator=DIR.
+        num_envs: users side by side.
+        seed: root seed.
+        resume: go on from the last checkpoint in the folder, if there is one; its settings, users and seed hold.
+        checkpoint_every: user-steps between checkpoints.
+        device: torch device of the networks, such as cuda; small networks are fastest on the CPU.
+        threads: threads of torch; more than one helps large networks only.
+        json: print one JSON object in place of a table.
+        quiet: no progress bar and no remarks.
+    """
+
+    env: str
+    steps: int
+    out: Path
+    settings: Config
+    agent: str = "ppo"
+    env_kwargs: tuple[str, ...] = ()
+    num_envs: int = 256
+    seed: int = 0
+    resume: bool = False
+    checkpoint_every: int = 200_000
+    device: str = "cpu"
+    threads: int = 1
+    json: bool = False
+    quiet: bool = False
+
+    @classmethod
+    def parse(cls, flags: Sequence[str], prog: str) -> "Train[Any]":
+        """Read the flags; which there are depends on the agent that they name.
+
+        Raises:
+            ValueError: there is no such agent.
+        """
+        name = _agent_in(flags)
+        if name not in CONFIGS:
+            raise ValueError(f"there is no agent {name!r}; there are: {', '.join(CONFIGS)}")
+        config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+        verb: Any = Train[CONFIGS[name]]  # type: ignore[valid-type] # the class with that agent's settings
+        return tyro.cli(verb, args=flags, prog=prog, config=config)
+
+    def run(self) -> int:
+        """Train, write the result and print it; returns the exit status 0."""
+        torch.set_num_threads(self.threads)
+        err = console(self.quiet)
+        kwargs = env_settings(self.env_kwargs)
+        task = make_task(self.env, kwargs, lambda remark: err.print(f"note: {remark}", markup=False))
+        check_writable(self.out)
+        agent = self._agent(task, kwargs)
+        if agent.steps:
+            err.print(f"going on from {agent.steps:,} steps", markup=False)
+        write_json(
+            self.out / "config.json",
+            {
+                "env": self.env, "env_kwargs": kwargs, "agent": agent.config.name,
+                "settings": asdict(agent.config),  # type: ignore[call-overload]
+                "steps": self.steps, "num_envs": agent.num_envs, "seed": agent.seed,
+            },
+        )  # fmt: skip
+        before, start = agent.steps, time.perf_counter()
+        agent.learn(self.steps, folder=self.out, checkpoint_every=self.checkpoint_every, progress=not self.quiet)
+        result = self._result(agent, agent.steps - before, time.perf_counter() - start)
+        write_json(self.out / "result.json", result)
+        if self.json:
+            print_json(result)
+        else:
+            shown = ("agent", "steps", "return", "low", "high", "steps_per_s")
+            table(
+                ["environment", *(name.replace("_per_s", "/s") for name in shown)],
+                [[self.env, *(result[name] for name in shown)]],
+                title=f"checkpoint in {self.out / 'checkpoint'}",
+            )
+        return 0
+
+    def _agent(self, task: Task, kwargs: dict[str, Any]) -> SB3Agent:
+        """A new agent, or the one to go on with."""
+        found = any((self.out / "checkpoint").glob("agent.json"))
+        if found and not self.resume:
+            raise ValueError(f"{self.out} already holds a checkpoint; add --resume to go on, or name another --out")
+        if not found:
+            return SB3Agent(self.settings, task, self.num_envs, self.seed, self.device, kwargs)
+        agent = SB3Agent.load(self.out, task, self.device)
+        if agent.config.name != self.agent:
+            raise ValueError(f"{self.out} holds a checkpoint of {agent.config.name}, not of {self.agent}")
+        differing = _asked_otherwise(self.settings, agent.config)
+        if differing:
+            raise ValueError(f"{self.out} was begun with other settings: {differing}; --resume keeps those it has")
+        return agent
+
+    def _result(self, agent: SB3Agent, steps: int, seconds: float) -> dict[str, Any]:
+        curve = agent.curve.to_json()
+        last = curve[-1] if curve else {"return": None, "low": None, "high": None}
+        return {
+            "env": self.env, "agent": agent.config.name, "steps": agent.steps,
+            "return": last["return"], "low": last["low"], "high": last["high"],
+            "steps_per_s": steps / seconds if steps else None,
+            "seconds": {"total": round(seconds, 2)},
+            "learning_curve": curve,
+        }  # fmt: skip
+
+
+def _agent_in(flags: Sequence[str]) -> str:
+    """The agent that the flags name; the default if none."""
+    for index, flag in enumerate(flags):
+        if flag == "--agent" and index + 1 < len(flags):
+            return flags[index + 1]
+        if flag.startswith("--agent="):
+            return flag.removeprefix("--agent=")
+    return Train.agent
+
+
+def _asked_otherwise(asked: Any, saved: Any) -> str:
+    """Settings that were given other than their default and other than the saved ones, with the saved values."""
+    default = type(asked)()
+    differing = [
+        f"{f.name} is {getattr(saved, f.name)}"
+        for f in fields(asked)
+        if getattr(asked, f.name) not in (getattr(default, f.name), getattr(saved, f.name))
+    ]
+    return ", ".join(differing)
+
+
+def env_settings(values: Sequence[str]) -> dict[str, Any]:
+    """Keyword arguments of an environment from ``key=value``: whole numbers, numbers, true or false, none, else text.
+
+    Raises:
+        ValueError: a value is not of that form, or a key is given twice.
+    """
+    settings: dict[str, Any] = {}
+    for value in values:
+        key, equals, text = value.partition("=")
+        if not equals or not key.isidentifier():
+            raise ValueError(f"found the environment setting {value!r}, expected key=value, such as choc=14")
+        if key in settings:
+            raise ValueError(f"the environment setting {key!r} is given twice")
+        settings[key] = _value(text)
+    return settings
+
+
+def _value(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def make_task(env: str, settings: dict[str, Any], remark: Any = None) -> Task:
+    """The task of a registered environment.
+
+    Args:
+        env: its id.
+        settings: its keyword arguments.
+        remark: told what the environment warns of; warnings stay warnings if None.
+
+    Raises:
+        ValueError: there is no such environment, or it does not take these settings.
+    """
+    if env not in registered():
+        raise ValueError(f"there is no environment {env!r}; there are: {', '.join(registered())}")
+    with warnings.catch_warnings(record=remark is not None) as caught:
+        try:
+            made = gym.make_vec(env, num_envs=1, vectorization_mode="vector_entry_point", **settings)
+        except TypeError as error:
+            raise ValueError(f"{env} cannot be made with {settings or 'no settings'}: {error}") from error
+    for warning in caught or ():
+        remark(str(warning.message))
+    task: Task = made.unwrapped.task  # type: ignore[attr-defined]
+    return task
