@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float32, Int64
 
-from recgym.arrays import namespace
+from recgym.arrays import as_float, namespace
 from recgym.data.schema import FeedbackSchema
 from recgym.types import Array, Response
 
@@ -62,7 +62,7 @@ class ChannelReward:
             part = channel[:, 0] if channel.shape[1] == 1 else channel.sum(axis=1)
             part = part if weight == 1.0 else part * weight
             total = part if total is None else total + part
-        return namespace(outcome.step).zeros_like(outcome.step) * 0.0 if total is None else total
+        return as_float(outcome.step * 0) if total is None else total
 
 
 @dataclass(frozen=True)
