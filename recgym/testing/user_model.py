@@ -238,24 +238,29 @@ def _check_hidden(p: _Population) -> None:
 
 def _check_rows(p: _Population) -> None:
     """A user's row does not depend on who else is in the batch, and rows that are named get what belongs to them."""
-    state, slate = p.users(STEPS), p.slates()
+    for some in ([5, 2, 7], [4]):
+        _check_part(p, from_numpy(np.array(some), p.device))
+    first = p.model.sample_users(USERS, p.generator("rows"))
+    named = p.model.sample_users(USERS, p.generator("rows"), arange(USERS, p.device))
+    assert_same(first, named, f"{p.name}: sample_users() differs between rows=None and rows=0..{USERS - 1}")
     rows = from_numpy(np.array([5, 2, 7]), p.device)
+    group, again = p.model.observe(first).group, p.model.observe(p.users(STEPS)).group
+    few = p.model.observe(p.model.sample_users(3, p.generator("rows"), rows)).group
+    if group is not None and difference(group, again) is None:
+        assert_same(group[rows], few, f"{p.name}: sample_users(rows=...) gives rows another group than their own")
+
+
+def _check_part(p: _Population, rows: Array) -> None:
+    """Some users, or one, by themselves: the same as in the batch, but for rounding, which differs by size."""
+    state, slate = p.users(STEPS), p.slates()
     some, shown = take_rows(state, rows), slate[rows]
     for name, whole, part in (
         ("expected()", p.model.expected(state, slate), p.model.expected(some, shown)),
         ("observe()", p.model.observe(state), p.model.observe(some)),
         ("has_left()", p.model.has_left(state), p.model.has_left(some)),
     ):
-        # Matrix products of other sizes round differently.
-        picked = _pick(whole, rows)
-        assert_same(picked, part, f"{p.name}: {name} of a user depends on the rest of the batch", relative=ROUNDING)
-    first = p.model.sample_users(USERS, p.generator("rows"))
-    named = p.model.sample_users(USERS, p.generator("rows"), arange(USERS, p.device))
-    assert_same(first, named, f"{p.name}: sample_users() differs between rows=None and rows=0..{USERS - 1}")
-    group, again = p.model.observe(first).group, p.model.observe(state).group
-    few = p.model.observe(p.model.sample_users(3, p.generator("rows"), rows)).group
-    if group is not None and difference(group, again) is None:
-        assert_same(group[rows], few, f"{p.name}: sample_users(rows=...) gives rows another group than their own")
+        sentence = f"{p.name}: {name} of a user depends on the rest of the batch"
+        assert_same(_pick(whole, rows), part, sentence, relative=ROUNDING)
 
 
 def _pick(tree: Any, rows: Array) -> Any:
