@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.logger import Logger, configure
-from torch import Tensor, nn
+from torch import Tensor
 
-from recgym.agents.base import NoState
+from recgym.agents.sb3.acting import SB3Policy
 from recgym.agents.sb3.checkpoints import (
     Checkpoint,
     describe_space,
@@ -21,76 +21,21 @@ from recgym.agents.sb3.checkpoints import (
     unpack_state,
     write_checkpoint,
 )
-from recgym.agents.sb3.configs import CONFIGS, AgentConfig, NetworkConfig
+from recgym.agents.sb3.config import AgentConfig, NetworkConfig
+from recgym.agents.sb3.configs import CONFIGS
 from recgym.agents.sb3.curve import CurvePoint, LearningCurve
-from recgym.agents.sb3.distributions import ActionDistribution
 from recgym.agents.sb3.learning import Bar, Watcher
 from recgym.agents.sb3.normalizer import Normalizer, normalized, observation_statistics
 from recgym.agents.sb3.randomness import BorrowedGenerators
-from recgym.arrays import device_of, full, to_numpy
+from recgym.arrays import to_numpy
 from recgym.envs.sb3 import SB3VecEnv
 from recgym.envs.task import Task
 from recgym.files import write_json
 from recgym.seeding import child_seed
-from recgym.types import Array, Decision, Generator
 
-__all__ = ["SB3Agent", "SB3Policy"]
+__all__ = ["SB3Agent"]
 
 _COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "exploration_rate")
-
-
-@dataclass(frozen=True)
-class SB3Policy:
-    """A policy as it was when it was taken from its agent; see :class:`recgym.agents.Policy`.
-
-    Attributes:
-        config: of the agent.
-        network: what acts, a copy.
-        normalizer: scales of observations; None if they are not scaled.
-        device: torch device of the network.
-    """
-
-    config: AgentConfig
-    network: nn.Module
-    normalizer: Normalizer | None
-    device: str
-
-    def init_state(self, users: int, device: str) -> NoState:
-        """See :class:`recgym.agents.Policy`."""
-        return NoState()
-
-    @torch.no_grad()
-    def distribution(self, observation: Any) -> ActionDistribution:
-        """The distribution of each user's action.
-
-        Args:
-            observation: batched, as the environment gives it: numpy arrays or tensors.
-        """
-        if isinstance(observation, Mapping):
-            tensors: Any = {key: self._tensor(value) for key, value in observation.items()}
-        else:
-            tensors = self._tensor(observation)
-        return self.config.distribution(self.network, self.normalizer(tensors) if self.normalizer else tensors)
-
-    def _tensor(self, array: Array) -> Tensor:
-        return torch.as_tensor(array, device=self.device)
-
-    @torch.no_grad()
-    def act(
-        self, observation: Any, state: NoState, generator: Generator, greedy: bool = False
-    ) -> tuple[Decision, NoState]:
-        """See :class:`recgym.agents.Policy`. A greedy preference vector has the propensity NaN: it has no density."""
-        distribution, device = self.distribution(observation), device_of(generator)
-        action = distribution.mode() if greedy else distribution.sample(generator)
-        if greedy:
-            log_propensity: Array = full((action.shape[0],), distribution.mode_log_prob, "float32", device)
-        else:
-            log_propensity = _onto(distribution.log_prob(action), device)
-        return Decision(_onto(action, device), log_propensity), state
-
-
-def _onto(tensor: Tensor, device: str) -> Array:
-    return tensor.cpu().numpy() if device == "numpy" else tensor.to(device)
 
 
 class SB3Agent:
