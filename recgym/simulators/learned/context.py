@@ -72,9 +72,9 @@ class ItemStream:
             expected.astype(np.float32),
         )  # fmt: skip
 
-    def where(self, keep: Bool[np.ndarray, "n"]) -> "ItemStream":
+    def pick(self, rows: Bool[np.ndarray, "n"] | Int64[np.ndarray, "m"]) -> "ItemStream":
         """Some of the rows."""
-        return ItemStream(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
+        return ItemStream(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
     def then(self, other: "ItemStream") -> "ItemStream":
         """The rows of both."""
@@ -125,7 +125,7 @@ class ItemContext:
         """With further rows."""
         stream = self.stream if more is None else self.stream.then(more)
         order = np.lexsort((stream.time, stream.item))
-        stream = stream.where(order)
+        stream = stream.pick(order)
         first_time = self.first_time.copy()
         np.minimum.at(first_time, stream.item, stream.time)
         return ItemContext(first_time, self.base, stream)
@@ -135,14 +135,14 @@ class ItemContext:
         old = self.stream.time < now - WINDOWS_S[-1]
         base = self.base.copy()
         np.add.at(base, self.stream.item[old], self._values(self.stream)[old])
-        return ItemContext(self.first_time, base, self.stream.where(~old))
+        return ItemContext(self.first_time, base, self.stream.pick(~old))
 
     def remapped(self, ids: Int64[np.ndarray, "N"], n_items: int) -> "ItemContext":
         """With items renamed: item i becomes ``ids[i]``, or is dropped if that is negative."""
         first_time, base = np.full(n_items, np.inf), np.zeros((n_items, 4))
         kept = ids >= 0
         first_time[ids[kept]], base[ids[kept]] = self.first_time[kept], self.base[kept]
-        stream = self.stream.where(kept[self.stream.item])
+        stream = self.stream.pick(kept[self.stream.item])
         renamed = ItemStream(ids[stream.item], stream.time, stream.shown, stream.taken, stream.liked, stream.expected)
         return ItemContext(first_time, base, renamed).extended(None)
 

@@ -114,7 +114,7 @@ def predict(fitted: FittedSimulator, log: InteractionLog, seed: int = 0) -> Pred
     context = None
     if fitted.context is not None:
         primary = fitted.schema.names[fitted.plan.primary]
-        stream = ItemStream.of(log, facts.exposures, primary, fitted.size_rates).where(rows_after)
+        stream = ItemStream.of(log, facts.exposures, primary, fitted.size_rates).pick(rows_after)
         context = fitted.context.remapped(log_id, log.n_items).extended(stream)
     data = prepare(log, behaviour, fitted.users, context, network_id, fitted.n_items, fitted.config.history)
     states = running_states(fitted.network, data)
