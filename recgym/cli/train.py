@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -181,7 +181,7 @@ def _value(text: str) -> Any:
     return text
 
 
-def make_task(env: str, settings: dict[str, Any], remark: Any = None) -> Task:
+def make_task(env: str, settings: dict[str, Any], remark: Callable[[str], None] | None = None) -> Task:
     """The task of a registered environment.
 
     Args:
@@ -195,11 +195,14 @@ def make_task(env: str, settings: dict[str, Any], remark: Any = None) -> Task:
     if env not in registered():
         raise ValueError(f"there is no environment {env!r}; there are: {', '.join(registered())}")
     with warnings.catch_warnings(record=remark is not None) as caught:
+        if remark is not None:
+            warnings.simplefilter("always", UserWarning)
         try:
             made = gym.make_vec(env, num_envs=1, vectorization_mode="vector_entry_point", **settings)
         except TypeError as error:
             raise ValueError(f"{env} cannot be made with {settings or 'no settings'}: {error}") from error
-    for warning in caught or ():
-        remark(str(warning.message))
+    if remark is not None:
+        for warning in caught or ():
+            remark(str(warning.message))
     task: Task = made.unwrapped.task  # type: ignore[attr-defined]
     return task

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from recgym.cli.main import main
-from recgym.cli.train import Train, env_settings
+from recgym.cli.train import Train, env_settings, make_task
 from recgym.files import read_json
+from recgym.simulators.learned import record_gate
+from tests.learned_fixture import small_simulator
 
 ENV = "recgym/LongTermSatisfaction-v0"
 
@@ -75,6 +77,22 @@ def test_wrong_usage_is_one_sentence(
     assert captured.err.count("\n") == 1
     assert captured.out == ""
     assert not (tmp_path / "out" / "result.json").exists()
+
+
+def test_what_an_environment_warns_of_is_remarked(tmp_path: Path) -> None:
+    small_simulator().save(tmp_path)
+    record_gate(tmp_path, ("click: ECE 0.2 is above 0.03",))
+    remarks: list[str] = []
+    task = make_task("recgym/LearnedUsers-v0", {"simulator": str(tmp_path)}, remarks.append)
+    assert task.name == "recgym/LearnedUsers-v0"
+    assert len(remarks) == 1
+    assert "ECE 0.2" in remarks[0]
+
+
+def test_another_agent_does_not_go_on_from_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _train(tmp_path, "--steps", "280") == 0
+    assert _train(tmp_path, "--steps", "560", "--resume", "--agent", "a2c") == 2
+    assert "holds a checkpoint of ppo, not of a2c" in capsys.readouterr().err
 
 
 def test_flags_are_those_of_the_agent(capsys: pytest.CaptureFixture[str]) -> None:
