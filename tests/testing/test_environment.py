@@ -54,7 +54,7 @@ def unbounded() -> Task:
         ("determinism under a seed", tasks.UnseededActions, r"draws from numpy's global generator"),
         ("determinism under a seed", tasks.ForgetsSeed, r"two runs with seed 3 differ: 0\.observation"),
         ("actions outside the space", tasks.ClipsActions, r"an action outside the space \(-1\) was taken"),
-        ("arrays of the caller's own", tasks.SharesState, r"writing into arrays that were returned changes step 2"),
+        ("arrays of the caller's own", tasks.SharesState, r"writing into arrays that were returned changes step \d"),
         ("branching from a state", tasks.ForgetsGenerator, r"going on from a saved state once more gives other steps"),
         ("spaces, types and ends", tasks.BothEnds, r"a user is both terminated and truncated"),
         ("autoreset: next step", tasks.RewardsReset, r"the step after an end has reward \[1\."),
@@ -63,8 +63,8 @@ def unbounded() -> Task:
         ("autoreset: disabled", tasks.ResetsAll, r"a reset of some rows changes the observation of another row"),
         ("autoreset: disabled", tasks.GoesOn, r"a step after an end was taken"),
         ("B = 1 and B = 64 agree", tasks.Generous, r"are not of one distribution"),
-        ("gym.make and gym.make_vec agree", tasks.Doubles, r"with one user differ in step 1: 1 is"),
-        ("Stable-Baselines3 agrees", tasks.Doubles, r"step 1 is not RecVectorEnv's: 1 differs"),
+        ("gym.make and gym.make_vec agree", tasks.Doubles, r"with one user differ in step \d+: 1 is"),
+        ("Stable-Baselines3 agrees", tasks.Doubles, r"step \d+ is not RecVectorEnv's: 1 differs"),
     ],
 )
 def test_each_broken_promise_of_a_vector_environment_is_found(
@@ -82,7 +82,7 @@ def test_each_broken_promise_of_a_vector_environment_is_found(
         (
             "hidden state: intervention",
             leaky,
-            r"after 1 steps: the observation or info depends on the hidden field 'budget'",
+            r"after \d+ steps: the observation or info depends on the hidden field 'budget'",
         ),
         ("hidden state: values", leaky, r"'observation.profile' shows the hidden field 'budget' of every user"),
         ("spaces, types and ends", unbounded, r"the reward is not finite"),
@@ -105,7 +105,7 @@ def test_stale_masks_are_found() -> None:
 def test_a_single_environment_of_its_own_kind_is_found() -> None:
     with tasks.registered(single=tasks.BudgetInSingleInfo) as env_id:
         parts = {check.name: check for check in environment_checks(env_id)}
-        with pytest.raises(AssertionError, match=r"in step 1: 4.patience is missing in the first"):
+        with pytest.raises(AssertionError, match=r"in step 1: 4\.patience is missing in the first"):
             parts["gym.make and gym.make_vec agree"].run()
 
 
