@@ -2,12 +2,13 @@
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 import recgym  # noqa: F401 - registers the environments
-from recgym.agents import PPOConfig, RandomPolicy, SB3Agent, ScoredPolicy
+from recgym.agents import Policy, PPOConfig, RandomPolicy, SB3Agent, ScoredPolicy
 from recgym.evaluation import action_spec, rollout
 from recgym.types import Array
 
@@ -25,7 +26,7 @@ def main(steps: int, users: int) -> None:
     agent = SB3Agent(PPOConfig(), task, num_envs=256, seed=0)
     agent.learn(steps)
 
-    policies = {
+    policies: dict[str, Policy[Any]] = {
         "random": RandomPolicy(spec),
         "level 12 of 30": ScoredPolicy(spec, always(12)),
         "PPO": agent.policy(),

@@ -1,7 +1,7 @@
 """One root seed, and from it named, independent generators.
 
-A generator is derived from what it is for (a name) and from which block of users or which replication it serves, never from
-the worker that happens to run it. So a result is the same for any number of workers.
+A generator is derived from what it is for (a name) and from which block of users or which replication it serves, never
+from the worker that happens to run it. So a result is the same for any number of workers.
 """
 
 import zlib

@@ -17,9 +17,9 @@ V       components of a vector reward
 S       snapshots of logged users that a learned simulator starts from
 ======  =====================================================================
 
-An :data:`Array` is a ``torch.Tensor`` or a ``numpy.ndarray``. Hand-made user models are written once against the operations
-that both share: torch carries batches and devices, numpy carries a single user, where torch's fixed price per operation
-would dominate.
+An :data:`Array` is a ``torch.Tensor`` or a ``numpy.ndarray``. Hand-made user models are written once against the
+operations that both share: torch carries batches and devices, numpy carries a single user, where torch's fixed price
+per operation would dominate.
 """
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -73,8 +73,8 @@ class Decision(NamedTuple):
 
     Attributes:
         action: ``[B]`` candidate index, ``[B, K]`` ordered slate of candidate indices, or ``[B, D]`` preference vector.
-        log_propensity: natural logarithm of the probability of the action (the joint ordered probability of a slate, the
-            density of a continuous action); NaN for a deterministic continuous action.
+        log_propensity: natural logarithm of the probability of the action (the joint ordered probability of a slate,
+            the density of a continuous action); NaN for a deterministic continuous action.
     """
 
     action: Array

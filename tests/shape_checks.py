@@ -1,4 +1,4 @@
-"""The runtime type checker of the tests: beartype, to which an int is as good as a float, as to every static checker."""
+"""The runtime type checker of the tests: beartype, to which an int is as good as a float."""
 
 from beartype import BeartypeConf, beartype
 

@@ -39,8 +39,8 @@ class NoState(NamedTuple):
 class Policy(Protocol[PolicyState]):
     """Chooses for a batch of users.
 
-    A policy sees observations only: the same dictionary or array that the environment gives, batched, as numpy arrays or
-    tensors. It never sees a simulation.
+    A policy sees observations only: the same dictionary or array that the environment gives, batched, as numpy arrays
+    or tensors. It never sees a simulation.
     """
 
     def init_state(self, users: int, device: str) -> PolicyState:
@@ -107,10 +107,11 @@ def _top(scores: Array, k: int) -> Int64[Array, "B K"]:
 
 @dataclass(frozen=True)
 class ScoredPolicy(Generic[PolicyState]):
-    """Ranks candidates by a score: the best K when greedy, a Plackett-Luce draw from ``softmax(score / temperature)`` otherwise.
+    """Ranks candidates by a score: the best K when greedy, a Plackett-Luce draw from ``softmax(score / temperature)``
+    otherwise.
 
-    With temperature 0 it is deterministic. Popularity, greedy-by-model and behaviour policies are this class with different
-    scores.
+    With temperature 0 it is deterministic. Popularity, greedy-by-model and behaviour policies are this class with
+    different scores.
 
     Attributes:
         spec: the actions of the task.
@@ -216,7 +217,7 @@ def popularity_scores(popularity: np.ndarray) -> Callable[[Any], Array]:
         if candidates is not None:
             return table[candidates]
         rows = arange(_rows_of(observation), device)
-        return table[None, :] + 0.0 * rows[:, None]
+        return table[None, :] + as_float(0 * rows[:, None])
 
     return score
 

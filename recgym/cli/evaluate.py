@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import gymnasium as gym
 import tyro
 
 from recgym.agents.base import RandomPolicy
 from recgym.agents.sb3 import SB3Agent
 from recgym.cli.common import print_json, table
-from recgym.cli.train import env_settings
-from recgym.envs.task import Task
+from recgym.cli.train import env_settings, make_task
 from recgym.evaluation.baselines import action_spec
 from recgym.evaluation.oracle import OneStepOracle
 from recgym.evaluation.rollout import rollout
@@ -74,18 +72,3 @@ class Evaluate:
             ]
             table(["policy", "return", "low", "high", "session length", "coverage"], rows, title=self.env)
         return 0
-
-
-def make_task(env: str, settings: dict[str, Any]) -> Task:
-    """The task of a registered environment.
-
-    Raises:
-        ValueError: there is no such environment; the sentence names those there are.
-    """
-    from recgym.envs import registered
-
-    if env not in registered():
-        raise ValueError(f"there is no environment {env!r}; there are: {', '.join(registered())}")
-    made = gym.make_vec(env, num_envs=1, vectorization_mode="vector_entry_point", **settings)
-    task: Task = made.unwrapped.task  # type: ignore[attr-defined]
-    return task

@@ -1,4 +1,4 @@
-"""When ended episodes start anew: Gymnasium's own ``AutoresetMode`` where it exists (1.1 and later), equal values on 1.0."""
+"""When ended episodes start anew: Gymnasium's own ``AutoresetMode`` where it exists, equal values on 1.0."""
 
 from enum import Enum
 from typing import TYPE_CHECKING

@@ -21,8 +21,8 @@ def task(
     """Interest evolution, as published with RecSim and used by SlateQ.
 
     Action: K indices of candidates, in order, ``MultiDiscrete([M] * K)`` (``Discrete(M)`` for K = 1). Observation: a
-    dictionary, see :class:`recgym.envs.HistoryObserver`; the profile is the user's interests in 20 topics, and the topic of
-    item i is the non-zero column of row i of the item features. Reward: minutes watched. The episode ends
+    dictionary, see :class:`recgym.envs.HistoryObserver`; the profile is the user's interests in 20 topics, and the
+    topic of item i is the non-zero column of row i of the item features. Reward: minutes watched. The episode ends
     (``terminated``) when the user's time is used up. Dynamics: :class:`recgym.simulators.InterestEvolution`.
 
     Args:

@@ -40,7 +40,8 @@ def task(
     Args:
         simulator: folder of a fitted simulator, or the simulator itself.
         slate_size: K; the smallest slate of the log by default.
-        num_candidates: M, drawn at each step from the items that the log knows well enough; by default 4 K, at least 20.
+        num_candidates: M, drawn at each step from the items that the log knows well enough; by default 4 K, at least
+            20.
         reward: channel name to weight.
         action: ``"items"`` or ``"preference"``.
         horizon: steps after which a session is cut.

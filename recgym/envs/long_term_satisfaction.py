@@ -18,8 +18,8 @@ def task(choc: float | Sequence[float] = 14.0) -> Task:
     """Sim2Rec's long-term satisfaction task.
 
     Action: the clickbait level, ``Discrete(30)``; action i shows the item of level i / 30. Observation, ``Box(4)``: the
-    group signal gp ~ N(choc, 3), the last clickbait level, the last engagement (both 0 after reset), the fraction of the
-    horizon left. Reward: the engagement. The episode ends (``terminated``) after 140 steps.
+    group signal gp ~ N(choc, 3), the last clickbait level, the last engagement (both 0 after reset), the fraction of
+    the horizon left. Reward: the engagement. The episode ends (``terminated``) after 140 steps.
     Dynamics: :class:`recgym.simulators.LongTermSatisfaction`.
 
     Args:

@@ -18,8 +18,9 @@ __all__ = ["SB3VecEnv"]
 class SB3VecEnv(VecEnv):
     """B simulated users for Stable-Baselines3: ended episodes restart in the same step.
 
-    ``infos`` holds, for a row whose episode ended: ``terminal_observation``, ``TimeLimit.truncated`` and ``episode`` (r:
-    return, l: steps, t: seconds of simulated time); for other rows one shared empty dictionary, unless ``step_infos`` is on.
+    ``infos`` holds, for a row whose episode ended: ``terminal_observation``, ``TimeLimit.truncated`` and ``episode``
+    (with the return ``r``, the steps ``l`` and the seconds of simulated time ``t``); for other rows one shared empty
+    dictionary, unless ``step_infos`` is on.
 
     Args:
         task: what is simulated; its reward must be a scalar.

@@ -33,9 +33,9 @@ class EmbeddedLog(NamedTuple):
 def embedded_log(users: int = 1500, seed: int = 0) -> EmbeddedLog:
     """Users of ``recgym/InterestEvolution-v0`` over two weeks, each with one session.
 
-    300 documents, 10 candidates, slates of 2. The behaviour policy is a softmax over how much the user's interests at hand
-    like a document's topic, mixed with 20 % random slates, so every slate has a propensity above 0. It knows neither the
-    documents' quality nor the users' time budget.
+    300 documents, 10 candidates, slates of 2. The behaviour policy is a softmax over how much the user's interests at
+    hand like a document's topic, mixed with 20 % random slates, so every slate has a propensity above 0. It knows
+    neither the documents' quality nor the users' time budget.
 
     Args:
         users: users in the log; each writes about 150 rows.

@@ -19,10 +19,10 @@ _ROWS = 65_536
 class OneStepOracle:
     """Shows the slate with the largest true expected reward of this step, looking at the hidden state.
 
-    The slate is built position by position: the candidate that adds most to what is already chosen. For one item, and for
-    users whose answers to the items of a slate are independent, that is the best slate; else it is greedy. It is best for
-    the step at hand only: a policy that looks further ahead can beat it. A reward that is not linear in the feedback
-    is taken at the expected feedback.
+    The slate is built position by position: the candidate that adds most to what is already chosen. For one item, and
+    for users whose answers to the items of a slate are independent, that is the best slate; else it is greedy. It is
+    best for the step at hand only: a policy that looks further ahead can beat it. A reward that is not linear in the
+    feedback is taken at the expected feedback.
 
     Args:
         simulation: the simulation that it acts in, hidden state included.

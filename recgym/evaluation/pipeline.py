@@ -4,7 +4,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,8 @@ def run_pipeline(
         say: told of each stage.
 
     Returns:
-        What JSON can hold: ``dataset``, ``fidelity`` (channel to ``auc``, ``ece``, ``baselines``, ...), ``session_length``,
+        What JSON can hold: ``dataset``, ``fidelity`` (channel to ``auc``, ``ece``, ``baselines``, ...),
+        ``session_length``,
         ``gate``, ``policies`` (name to ``return``, ``low``, ``high``, ...), ``truth``, ``learning_curve``, ``seconds``,
         ``warnings``.
     """
@@ -136,7 +137,7 @@ def run_pipeline(
         "session_length": fidelity.get("session_length", {}),
         "gate": {"passed": fidelity["passed"], "failures": fidelity["failures"]},
         "policies": returns,
-        "learning_curve": [asdict(point) for point in curve.points],
+        "learning_curve": curve.to_json(),
         "seconds": run.seconds,
         "warnings": run.warnings,
     }
@@ -207,6 +208,7 @@ def _compare(
     gap = np.abs(np.asarray(learned) / np.asarray(true) - 1)
     text = (
         f"{truth.note} Returns with the learned users are off by {100 * gap.mean():.0f} % on average"
-        f" ({100 * gap.max():.0f} % at most); the order of the {len(names)} policies agrees with Kendall's tau {tau:.2f}."
+        f" ({100 * gap.max():.0f} % at most); the order of the {len(names)} policies agrees with Kendall's tau
+        {tau:.2f}."
     )
     return {"policies": results, "kendall_tau": tau, "text": text}

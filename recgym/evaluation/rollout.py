@@ -91,7 +91,8 @@ class Rollout:
 
         Returns:
             ``return``, ``low``, ``high``, ``session_length`` (steps), ``coverage``, ``repeat_rate``, ``left`` (share of
-            users), ``users``, ``seeds``, and ``channels``: name to ``mean``, ``low``, ``high`` of the sum over an episode.
+            users), ``users``, ``seeds``, and ``channels``: name to ``mean``, ``low``, ``high`` of the sum over an
+            episode.
         """
         episodes = self.episodes
         mean, low, high = _interval(episodes.reward, level)

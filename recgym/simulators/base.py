@@ -31,9 +31,10 @@ class Observed(NamedTuple):
 class UserModel(ABC, Generic[State]):
     """A population of simulated users, stepped together.
 
-    A user model is pure: state in, state out, randomness only from the generator that is passed in. It holds no state of
-    its users; ``State`` is a named tuple of arrays (named tuples may nest) that all have the batch axis B first. What the
-    model has in common for all users (item tables, network weights) lives where the generator lives: see :meth:`on`.
+    A user model is pure: state in, state out, randomness only from the generator that is passed in. It holds no state
+    of its users; ``State`` is a named tuple of arrays (named tuples may nest) that all have the batch axis B first.
+    What the model has in common for all users (item tables, network weights) lives where the generator lives: see
+    :meth:`on`.
 
     Attributes:
         schema: the feedback channels F that users answer with.
@@ -67,8 +68,8 @@ class UserModel(ABC, Generic[State]):
         Args:
             n: how many.
             generator: the source of randomness; says where the arrays live.
-            rows: which rows of the batch they take, ``0..n-1`` if None. Only a model whose environment parameters differ
-                by row (a simulator of its own for each group) looks at them.
+            rows: which rows of the batch they take, ``0..n-1`` if None. Only a model whose environment parameters
+                differ by row (a simulator of its own for each group) looks at them.
         """
 
     @abstractmethod

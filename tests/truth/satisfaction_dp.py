@@ -63,7 +63,7 @@ def start_value(oracle: Oracle) -> torch.Tensor:
 
 
 def quadrature(nodes: int = 10) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Users ``m`` and ``s`` at Gauss-Legendre nodes of their distribution, and the weight of each; all ``[nodes**2]``."""
+    """Users ``m``, ``s`` at Gauss-Legendre nodes of their distribution, and the weight of each, ``[nodes**2]``."""
     points, weights = np.polynomial.legendre.leggauss(nodes)
     u = torch.as_tensor(1.01 + (points + 1) / 2 * (2.6 - 1.01)).log()
     w = torch.as_tensor(weights / 2)

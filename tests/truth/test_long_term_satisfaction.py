@@ -1,4 +1,4 @@
-"""Known answers of long-term satisfaction over 140 steps: published values, our own dynamic program, the environment."""
+"""Known answers of long-term satisfaction over 140 steps: published values, a dynamic program, the environment."""
 
 from typing import Any
 
