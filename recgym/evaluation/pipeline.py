@@ -107,8 +107,7 @@ def run_pipeline(
 
     Returns:
         What JSON can hold: ``dataset``, ``fidelity`` (channel to ``auc``, ``ece``, ``baselines``, ...),
-        ``session_length``,
-        ``gate``, ``policies`` (name to ``return``, ``low``, ``high``, ...), ``truth``, ``learning_curve``, ``seconds``,
+        ``session_length``, ``gate``, ``policies`` (name to ``return``, ``low``, ``high``, ...), ``truth``, ``learning_curve``, ``seconds``,
         ``warnings``.
     """
     config = config or PipelineConfig()
@@ -208,7 +207,7 @@ def _compare(
     gap = np.abs(np.asarray(learned) / np.asarray(true) - 1)
     text = (
         f"{truth.note} Returns with the learned users are off by {100 * gap.mean():.0f} % on average"
-        f" ({100 * gap.max():.0f} % at most); the order of the {len(names)} policies agrees with Kendall's tau
-        {tau:.2f}."
+        f" ({100 * gap.max():.0f} % at most); the order of the {len(names)} policies agrees with Kendall's tau"
+        f" {tau:.2f}."
     )
     return {"policies": results, "kendall_tau": tau, "text": text}
