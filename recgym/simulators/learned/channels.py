@@ -22,6 +22,7 @@ __all__ = ["BinaryHead", "CountHead", "DurationHead", "Head", "RatingHead", "Res
 
 _LOG_SIGMA = (-2.0, 1.5)
 _FAR = 3.0
+_AMOUNT_WEIGHT = 0.1
 
 
 def _bounded_square(z: Tensor) -> Tensor:
@@ -312,12 +313,21 @@ class ResponsePlan:
     def nll(
         self, parameters: Float32[Tensor, "R W"], labels: Float32[Tensor, "R F"], observed: Bool[Tensor, "R F"]
     ) -> Tensor:
-        """Negative log-likelihood of each value, 0 where there is nothing to explain; ``[R, F]``."""
+        """Weighted negative log-likelihood of each value, 0 where there is nothing to explain; ``[R, F]``."""
         parts = self.split(parameters)
         losses = torch.stack(
             [h.nll(p, labels[:, i]) for i, (h, p) in enumerate(zip(self.heads, parts, strict=True))], 1
         )
-        return torch.where(self.modelled(labels, observed), losses, 0.0)
+        return torch.where(self.modelled(labels, observed), losses * self._weights(), 0.0)
+
+    def _weights(self) -> Tensor:
+        """1 for answers and ratings, less for amounts.
+
+        A density has no upper bound: one more digit of a duration that hardly varies would be worth more than all
+        that can be known about what users like. Ratings lie within bounds and say what users like.
+        """
+        amounts = (CountHead, DurationHead)
+        return torch.tensor([_AMOUNT_WEIGHT if isinstance(head, amounts) else 1.0 for head in self.heads])
 
     def sample(self, parameters: Float32[Tensor, "*rows W"], generator: Generator) -> Float32[Tensor, "*rows F"]:
         """Draw the feedback of each item."""

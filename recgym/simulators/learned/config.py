@@ -22,7 +22,7 @@ class LearnedConfig:
         learning_rate: step size of AdamW at the start; it falls to a tenth along a cosine over ``max_epochs``.
         weight_decay: decoupled weight decay of all weights but biases.
         embedding_decay: the same for the item embeddings, of which most have few rows to learn from.
-        batch_windows: training windows in a batch.
+        batch_windows: training windows in a batch at most; small logs are cut into 150 batches a pass.
         max_epochs: passes over the log at most.
         patience: passes without a better validation loss before training stops.
         validation_fraction: share of the log, last in time, that training never sees: it stops training and calibrates.
@@ -43,8 +43,8 @@ class LearnedConfig:
     weight_decay: float = 1e-3
     embedding_decay: float = 0.1
     batch_windows: int = 32
-    max_epochs: int = 10
-    patience: int = 2
+    max_epochs: int = 12
+    patience: int = 3
     validation_fraction: float = 0.1
     negatives: int = 4
     session_gap_s: float = 1800.0

@@ -85,7 +85,8 @@ class ResponseNetwork(nn.Module):
       and the pause before it.
     * response to one item: an MLP on [state, user features, log slate size] + [item vector, item context] + [the mean
       of the same over all items of the slate, with which the item competes] +
-      [projected state * item vector, repeats, position].
+      [interest * item vector, repeats, position], plus a multiple of the dot product of interest and item vector; the
+      user's interest is a linear map of [state, user features].
     * leaving: an MLP on [state after the step, user features, what the step brought, log steps and log minutes so
       far].
 
@@ -109,13 +110,14 @@ class ResponseNetwork(nn.Module):
         width, hidden = shape.item_width, shape.hidden
         self.scale = FeedbackScale(schema, largest)
         self.embedding = nn.Embedding(shape.items + 1, width)
-        nn.init.normal_(self.embedding.weight, std=0.05)
+        nn.init.normal_(self.embedding.weight, std=0.3)
         self.feature_in = nn.Linear(shape.item_features, width, bias=False) if shape.item_features else None
         self.feedback_in = nn.Linear(shape.channels, width)
         self.gru = nn.GRU(width + 1, hidden, batch_first=True)
         self.step_in = nn.Linear(hidden + shape.profile + 1, hidden)
         self.item_in = nn.Linear(width + shape.context, hidden, bias=False)
-        self.interest = nn.Linear(hidden, width)
+        self.interest = nn.Linear(hidden + shape.profile, width)
+        self.match_out = nn.Linear(1, shape.parameters, bias=False)
         self.pair_in = nn.Linear(width + 1, hidden, bias=False)
         self.position = nn.Embedding(MAX_POSITION + 2, hidden)
         nn.init.zeros_(self.position.weight)
@@ -170,7 +172,7 @@ class ResponseNetwork(nn.Module):
     ) -> tuple[Float32[Tensor, "S H"], Float32[Tensor, "S D"]]:
         """What a step brings to the response, and the user's interest as a direction among item vectors."""
         part: Tensor = self.step_in(torch.cat([state, profile, log_size[:, None]], 1))
-        return part, self.interest(state)
+        return part, self.interest(torch.cat([state, profile], 1))
 
     def item_part(self, vectors: Float32[Tensor, "*rows D"], context: Float32[Tensor, "*rows X"]) -> Tensor:
         """What an item brings to the response, ``[*rows, H]``; ``context`` is standardised."""
@@ -185,13 +187,13 @@ class ResponseNetwork(nn.Module):
 
     def respond(
         self,
-        step: Float32[Tensor, "*rows H"],
-        interest: Float32[Tensor, "*rows D"],
-        item: Float32[Tensor, "*rows H"],
-        vectors: Float32[Tensor, "*rows D"],
-        repeats: Float32[Tensor, "*rows"],
-        position: Int64[Tensor, "*rows"],
-    ) -> Float32[Tensor, "*rows W"]:
+        step: Float32[Tensor, "*#rows H"],
+        interest: Float32[Tensor, "*#rows D"],
+        item: Float32[Tensor, "*#rows H"],
+        vectors: Float32[Tensor, "*#rows D"],
+        repeats: Float32[Tensor, "*#rows"],
+        position: Int64[Tensor, "*#rows"],
+    ) -> Float32[Tensor, "*out W"]:
         """Parameters of the heads, calibrated.
 
         Args:
@@ -206,7 +208,8 @@ class ResponseNetwork(nn.Module):
         place = self.position((position + 1).clamp(max=MAX_POSITION + 1))
         hidden = self.dropout(nnf.relu(step + item + pair + place))
         hidden = self.dropout(nnf.relu(self.inner(hidden)))
-        parameters: Tensor = self.out(hidden)
+        match = (interest * vectors).sum(-1, keepdim=True)
+        parameters: Tensor = self.out(hidden) + self.match_out(match)
         return parameters * self.logit_scale + self.logit_shift
 
     def leave(

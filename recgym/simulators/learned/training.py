@@ -78,7 +78,9 @@ class _Trainer:
         """One pass over all windows; returns the loss a row."""
         order = make_generator(seed, "windows", number, device="numpy")
         drop = ItemDropout(self.config.item_dropout, make_generator(seed, "item dropout", number))
-        batches = list(self.windows.batches(self.config.batch_windows, order))
+        # Small logs need small batches, or they are seen too few times.
+        size = min(max(len(self.windows) // FEWEST_BATCHES, 4), self.config.batch_windows)
+        batches = list(self.windows.batches(size, order))
         self.network.train()
         total, rows = 0.0, 0
         for index, chosen in enumerate(batches):
@@ -173,6 +175,7 @@ def _groups(network: ResponseNetwork, config: LearnedConfig) -> list[dict[str, o
     ]
 
 
+FEWEST_BATCHES = 150
 LEAVE_BATCH, LEAVE_ROUNDS, LEAVE_CHECK, LEAVE_PATIENCE = 2048, 20, 150, 3
 
 
