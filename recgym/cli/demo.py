@@ -19,8 +19,10 @@ from recgym.report import demo_report, write_report
 
 __all__ = ["Demo"]
 
-_EMBEDDED = "The log is embedded: a behaviour policy rolled out on hand-made users (recgym/InterestEvolution-v0), so the
-truth is known."
+_EMBEDDED = (
+    "The log is embedded: a behaviour policy rolled out on hand-made users (recgym/InterestEvolution-v0), "
+    "so the truth is known."
+)
 
 
 @dataclass(frozen=True)
