@@ -301,6 +301,16 @@ class ResponsePlan:
             start += head.width
         return columns
 
+    def marginal(self, labels: Float32[Tensor, "R F"], observed: Bool[Tensor, "R F"]) -> Float32[Tensor, "W"]:
+        """Parameters that say of every item what holds for all of them: where training had best begin."""
+        use = self.modelled(labels, observed)
+        rate = ((labels > 0) & use).sum(0) / use.sum(0).clamp(min=1)
+        logit = torch.logit(rate.clamp(1e-3, 1 - 1e-3))
+        parameters = torch.zeros(self.width)
+        for channel, column in self.logit_columns():
+            parameters[column] = logit[channel]
+        return parameters
+
     def modelled(self, labels: Tensor, observed: Tensor) -> Tensor:
         """Which values ``[R, F]`` the heads are to explain: observed ones, and beside the gate those behind it."""
         if self.gate is None:

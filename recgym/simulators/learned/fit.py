@@ -171,6 +171,10 @@ def _initial_network(
         largest = torch.from_numpy(np.abs(behaviour.taken_feedback).max(0, initial=0.0))
         network = ResponseNetwork(shape, plan.schema, torch.where(largest > 0, largest, 1.0))
     training = ~held_out[behaviour.row_step]
+    labels, observed = torch.from_numpy(behaviour.row_labels), torch.from_numpy(behaviour.row_observed)
+    rows = torch.from_numpy(training)
+    with torch.no_grad():
+        network.out.bias.copy_(plan.marginal(labels[rows], observed[rows]))
     if shape.context:
         seen = data.context[torch.from_numpy(training)]
         network.context_mean.copy_(seen.mean(0))

@@ -21,9 +21,11 @@ def test_the_score_is_the_truth_where_the_window_holds_the_whole_past() -> None:
     state = blank_users(users, n)
     draw = torch.Generator().manual_seed(1)
     history = History(
-        torch.full((n, length), users.num_items), torch.zeros(n, length, 3), torch.zeros(n, length, dtype=torch.float64),
+        torch.full((n, length), users.num_items),
+        torch.zeros(n, length, 3),
+        torch.zeros(n, length, dtype=torch.float64),
         torch.zeros(n, length, dtype=torch.bool),
-    )  # fmt: skip
+    )
     scorer = ObservableScorer(fitted(), slate_size=1)
     candidates = torch.arange(users.num_items).repeat(n, 1)
 
