@@ -3,9 +3,18 @@
 Shared spellings (``exp``, ``where``, ``cumsum(axis=)``, ``sum(axis=)``, comparison, indexing) are used directly through
 :func:`namespace`; the rest is here. Randomness is drawn from the generator that is passed in, which also says where the
 result lives: a ``numpy.random.Generator`` gives numpy arrays, a ``torch.Generator`` gives tensors on its device.
+
+For one user on numpy, an array operation costs ten times what the arithmetic does. So a formula may take its operands
+through :func:`unbox`, which makes a plain number of an array of one and leaves every other array as it is;
+:func:`namespace` then gives the formula ``exp``, ``where`` and ``clip`` of numbers, and :func:`box` makes an array of
+the result. There is still one formula.
 """
 
-from types import ModuleType
+import math
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,8 +23,10 @@ import torch
 from recgym.types import Array, Generator
 
 __all__ = [
-    "device_of", "from_numpy", "namespace", "to_numpy",
-    "arange", "as_bool", "as_float", "as_int", "copy", "full", "gather", "put", "scatter", "set_rows", "take_rows", "where_rows", "zeros",
+    "box", "device_of", "from_numpy", "is_one_user", "namespace", "to_numpy", "unbox",
+    "arange", "as_bool", "as_float", "as_int", "copy", "full", "zeros",
+    "append_column", "gather", "largest", "pick", "put", "scatter", "stretch", "sum_columns", "wrap",
+    "set_rows", "take_rows", "where_rows",
     "bernoulli", "integers", "normal", "permutation", "uniform",
     "choose",
 ]  # fmt: skip
@@ -25,14 +36,47 @@ Tree = TypeVar("Tree")
 _TORCH_DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64, "bool": torch.bool}
 
 
-def namespace(array: Array) -> ModuleType:
-    """The module (``torch`` or ``numpy``) whose functions take this array."""
-    return torch if isinstance(array, torch.Tensor) else np
+class _Numbers:
+    """The functions that formulas share, of plain numbers."""
+
+    exp = staticmethod(math.exp)
+
+    @staticmethod
+    def where(condition: bool, yes: float | int, no: float | int) -> float | int:
+        return yes if condition else no
+
+    @staticmethod
+    def clip(value: float | int, low: float | int, high: float | int) -> float | int:
+        return low if value < low else high if value > high else value
 
 
-def device_of(generator: Generator) -> str:
-    """``"numpy"`` for a numpy generator, else the torch device of the generator."""
-    return "numpy" if isinstance(generator, np.random.Generator) else str(generator.device)
+def namespace(array: Array | float | int) -> Any:
+    """The module (``torch`` or ``numpy``) whose functions take this array; for a number, a few of them."""
+    if isinstance(array, torch.Tensor):
+        return torch
+    return np if isinstance(array, np.ndarray) else _Numbers
+
+
+def is_one_user(array: Array) -> bool:
+    """Whether this is a numpy array of a single row, for which plain numbers are faster than arrays."""
+    return isinstance(array, np.ndarray) and array.shape[0] == 1
+
+
+def unbox(array: Array | np.generic | float | int) -> Array | float | int:
+    """The number in a numpy array of one element; any other array as it is."""
+    if isinstance(array, np.ndarray):
+        return array.item() if array.size == 1 else array
+    return array.item() if isinstance(array, np.generic) else array
+
+
+def box(value: Array | float | int) -> Array:
+    """The inverse of :func:`unbox`: a number as a float32 numpy array ``[1]``; an array as it is."""
+    return np.array([value], dtype=np.float32) if isinstance(value, float | int) else value
+
+
+def device_of(source: Generator | Array) -> str:
+    """``"numpy"`` for a numpy generator or array, else the torch device of the generator or tensor."""
+    return "numpy" if isinstance(source, np.random.Generator | np.ndarray) else str(source.device)
 
 
 def from_numpy(array: np.ndarray, device: str) -> Array:
@@ -55,7 +99,9 @@ def zeros(shape: tuple[int, ...], dtype: str, device: str) -> Array:
 def full(shape: tuple[int, ...], value: float, dtype: str, device: str) -> Array:
     """A constant array of a dtype named as in :func:`zeros`."""
     if device == "numpy":
-        return np.full(shape, value, dtype=dtype)
+        array = np.empty(shape, dtype=dtype)
+        array.fill(value)
+        return array
     return torch.full(shape, value, dtype=_TORCH_DTYPES[dtype], device=device)
 
 
@@ -84,12 +130,49 @@ def copy(array: Array) -> Array:
     return array.clone() if isinstance(array, torch.Tensor) else array.copy()
 
 
+@lru_cache(maxsize=8)
+def _row_numbers(n: int) -> np.ndarray:
+    """``0..n-1``, kept: only for use as an index."""
+    return np.arange(n)
+
+
 def gather(array: Array, index: Array) -> Array:
     """Pick along axis 1, row by row: ``out[b, j] = array[b, index[b, j]]``; later axes of ``array`` are kept whole."""
     if isinstance(array, torch.Tensor):
         return array.gather(1, _widen(index, array))
-    rows = np.arange(array.shape[0])[:, None]
-    return array[rows, index]
+    if array.shape[0] == 1:
+        return array[0].take(index, axis=0)
+    return array[_row_numbers(array.shape[0])[:, None], index]
+
+
+def pick(array: Array, index: Array | int) -> Array:
+    """One column a row, a copy: ``out[b] = array[b, index[b]]``; a number as index stands for a single user's."""
+    if isinstance(index, int):
+        return array[:, index].copy()
+    if isinstance(array, torch.Tensor):
+        return array.gather(1, _widen(index[:, None], array))[:, 0]
+    return array[_row_numbers(array.shape[0]), index]
+
+
+def stretch(array: Array, start: Array, length: int) -> Array:
+    """Neighbouring columns of each row, a copy: ``out[b] = array[b, start[b] : start[b] + length]``.
+
+    Args:
+        array: ``[B, W]`` or ``[B, W, F]``, contiguous.
+        start: ``[B]``, each in ``0..W-length``.
+        length: how many columns.
+    """
+    if isinstance(array, torch.Tensor):
+        windows = array.unfold(1, length, 1)
+        windows = windows if array.ndim == 2 else windows.transpose(2, 3)
+        return windows[torch.arange(array.shape[0], device=array.device), start]
+    rows, columns = array.shape[:2]
+    if rows == 1:
+        first = start.item()
+        return array[:, first : first + length].copy()
+    shape = (rows, columns - length + 1, length, *array.shape[2:])
+    view = np.ndarray(shape, array.dtype, array, 0, (*array.strides[:2], *array.strides[1:]))
+    return view[_row_numbers(rows), start]
 
 
 def put(array: Array, index: Array, value: Array) -> None:
@@ -97,7 +180,7 @@ def put(array: Array, index: Array, value: Array) -> None:
     if isinstance(array, torch.Tensor):
         array.scatter_(1, _widen(index, array), value)
     else:
-        array[np.arange(array.shape[0])[:, None], index] = value
+        array[_row_numbers(array.shape[0])[:, None], index] = value
 
 
 def _widen(index: torch.Tensor, array: torch.Tensor) -> torch.Tensor:
@@ -107,42 +190,90 @@ def _widen(index: torch.Tensor, array: torch.Tensor) -> torch.Tensor:
     return index.reshape(index.shape + (1,) * (array.ndim - 2)).expand(*index.shape, *array.shape[2:])
 
 
-def scatter(array: Array, index: Array, value: Array) -> Array:
-    """A copy of ``array`` ``[B, C]`` with one element a row replaced: ``out[b, index[b]] = value[b]``."""
+def scatter(array: Array, index: Array | int, value: Array | float | int) -> Array:
+    """A copy of ``array`` ``[B, C]`` with one element a row replaced: ``out[b, index[b]] = value[b]``.
+
+    Index and value may be the numbers of a single user.
+    """
     if isinstance(array, torch.Tensor):
-        return array.scatter(1, index[:, None], value[:, None])
+        return array.scatter(1, index[:, None], value[:, None])  # type: ignore[index]
     copy = array.copy()
-    np.put_along_axis(copy, index[:, None], value[:, None], axis=1)
+    copy[0 if isinstance(index, int) else _row_numbers(array.shape[0]), index] = value
     return copy
 
 
-def _rebuild(tree: Any, leaves: list[Any]) -> Any:
-    return type(tree)(*leaves)
+_FEW_COLUMNS = 8
+
+
+def sum_columns(array: Array) -> Array:
+    """The sum over axis 1 of ``[B, K]`` or ``[B, K, F]``; adding few columns one by one beats a reduction."""
+    columns = array.shape[1]
+    if columns > _FEW_COLUMNS:
+        return array.sum(axis=1)
+    total = array[:, 0]
+    for column in range(1, columns):
+        total = total + array[:, column]
+    return total
+
+
+def wrap(array: Array, n: int) -> Array:
+    """``array % n`` for non-negative integers, in place."""
+    if isinstance(array, torch.Tensor):
+        array %= n
+    else:
+        array -= array // n * n  # numpy divides by a constant faster than it takes a remainder
+    return array
+
+
+def largest(array: Array) -> int:
+    """The largest element of an integer array."""
+    return int(array.item() if array.shape == (1,) else array.max())
+
+
+def append_column(array: Array, value: float) -> Array:
+    """A copy of ``array`` ``[B, C]`` with one more column, of a constant."""
+    rows, columns = array.shape
+    shape = (rows, columns + 1)
+    wider = np.empty(shape, array.dtype) if isinstance(array, np.ndarray) else array.new_empty(shape)
+    wider[:, :columns] = array
+    wider[:, columns] = value
+    return wider
+
+
+def _map(function: Callable[..., Array], *trees: Any) -> Any:
+    """The function of the leaves that stand at the same place in each (nested) named tuple."""
+    first = trees[0]
+    if isinstance(first, tuple):
+        return type(first)(*(_map(function, *leaves) for leaves in zip(*trees, strict=True)))
+    return function(*trees)
 
 
 def take_rows(tree: Tree, rows: Array) -> Tree:
     """The given rows of every array in a (nested) named tuple; a copy."""
-    if isinstance(tree, tuple):
-        return _rebuild(tree, [take_rows(leaf, rows) for leaf in tree])
-    return tree[rows]  # type: ignore[index,no-any-return]
+    taken: Tree = _map(lambda leaf: leaf[rows], tree)
+    return taken
 
 
 def set_rows(tree: Tree, rows: Array, values: Tree) -> Tree:
     """A copy of the tree with the given rows replaced by ``values``, which has as many rows as ``rows`` names."""
-    if isinstance(tree, tuple):
-        return _rebuild(tree, [set_rows(leaf, rows, value) for leaf, value in zip(tree, values, strict=True)])  # type: ignore[call-overload]
-    copy: Any = tree.clone() if isinstance(tree, torch.Tensor) else np.array(tree)
-    copy[rows] = values
-    return copy  # type: ignore[no-any-return]
+
+    def replaced(leaf: Array, value: Array) -> Array:
+        leaf = copy(leaf)
+        leaf[rows] = value
+        return leaf
+
+    whole: Tree = _map(replaced, tree, values)
+    return whole
 
 
 def where_rows(mask: Array, tree: Tree, other: Tree) -> Tree:
     """Rows of ``tree`` where the mask ``[B]`` holds, rows of ``other`` elsewhere."""
-    if isinstance(tree, tuple):
-        return _rebuild(tree, [where_rows(mask, a, b) for a, b in zip(tree, other, strict=True)])  # type: ignore[call-overload]
-    array: Any = tree
-    shaped = mask.reshape((-1,) + (1,) * (array.ndim - 1))
-    return namespace(array).where(shaped, array, other)  # type: ignore[no-any-return]
+
+    def chosen(leaf: Array, alternative: Array) -> Array:
+        return namespace(leaf).where(mask.reshape((-1,) + (1,) * (leaf.ndim - 1)), leaf, alternative)
+
+    mixed: Tree = _map(chosen, tree, other)
+    return mixed
 
 
 def uniform(generator: Generator, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0) -> Array:
@@ -182,6 +313,9 @@ def bernoulli(generator: Generator, probability: Array) -> Array:
 
 def choose(generator: Generator, weights: Array) -> Array:
     """Draw one column per row in proportion to non-negative weights ``[B, C]``; returns indices ``[B]``, int64."""
+    if is_one_user(weights):
+        sums = list(accumulate(weights[0].tolist()))
+        return np.array([bisect_right(sums, generator.random() * sums[-1], 0, len(sums) - 1)])
     xp = namespace(weights)
     cumulative = xp.cumsum(weights, axis=-1)
     threshold = uniform(generator, (weights.shape[0], 1)) * cumulative[:, -1:]

@@ -1,11 +1,13 @@
 """Action spaces of a task, and the check that an action lies in its space."""
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 
 from recgym.envs.task import Task
 
-__all__ = ["action_space", "check_actions"]
+__all__ = ["action_space", "check_action", "check_actions"]
 
 
 def action_space(task: Task) -> gym.Space:  # type: ignore[type-arg]
@@ -21,11 +23,24 @@ def action_space(task: Task) -> gym.Space:  # type: ignore[type-arg]
     return gym.spaces.MultiDiscrete(np.full(task.slate_size, task.num_candidates))
 
 
+def check_action(task: Task, action: Any) -> np.ndarray:
+    """The action of a single user as a batch of one; a valid index is let through without a look at arrays.
+
+    Raises:
+        ValueError: as :func:`check_actions`.
+    """
+    if isinstance(action, int | np.integer) and not isinstance(action, bool) and task.action == "items":
+        if task.slate_size == 1 and 0 <= action < task.num_candidates:
+            return np.array([action], dtype=np.int64)
+    return check_actions(task, np.asarray(action)[None], 1)
+
+
 def check_actions(task: Task, actions: np.ndarray, num_users: int) -> np.ndarray:
     """The actions with the type that the simulation takes.
 
     Raises:
-        ValueError: wrong shape, wrong type, or a value outside the space; the sentence says what was found and expected.
+        ValueError: wrong shape, wrong type, or a value outside the space; the sentence says what was found and
+            expected.
     """
     if task.action == "preference":
         return _check_preference(task, actions, num_users)
@@ -34,10 +49,15 @@ def check_actions(task: Task, actions: np.ndarray, num_users: int) -> np.ndarray
         raise ValueError(f"{task.name}: actions have type {actions.dtype}, expected integers")
     if actions.shape != shape:
         raise ValueError(f"{task.name}: actions have shape {actions.shape}, expected {shape}")
-    low, high = actions.min(), actions.max()
-    if low < 0 or high >= task.num_candidates:
+    candidates = task.num_candidates
+    if num_users == 1:
+        indices = actions.ravel().tolist()
+        low, high = min(indices), max(indices)
+    else:
+        low, high = actions.min(), actions.max()
+    if low < 0 or high >= candidates:
         bad = low if low < 0 else high
-        raise ValueError(f"{task.name}: found action {bad}, expected a candidate index in 0..{task.num_candidates - 1}")
+        raise ValueError(f"{task.name}: found action {bad}, expected a candidate index in 0..{candidates - 1}")
     return actions if actions.dtype == np.int64 else actions.astype(np.int64)
 
 

@@ -1,90 +1,132 @@
-"""The record of what each user consumed, as a ring buffer: writing an event costs the same at any window length."""
+"""The record of what each user consumed, in buffers with room to spare: an event costs the same at any window."""
 
 from typing import NamedTuple
 
+import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from recgym.arrays import arange, full, gather, namespace, put, zeros
+from recgym.arrays import as_int, full, is_one_user, largest, namespace, pick, put, stretch, unbox, zeros
 from recgym.types import Array, History
 
 __all__ = ["HistoryRing"]
 
+_SPARE = 24
+"""Columns to write to before the newest events are moved back to the front; no fewer than the window itself."""
+
 
 class HistoryRing(NamedTuple):
-    """The last T events of each user, at ``count % T`` and before; column T is a waste bin for rows with nothing to write.
+    """The last T events of each user, side by side in columns ``end - T`` to ``end - 1``, changed in place.
 
-    It is right-aligned only when somebody asks, by :meth:`window`.
+    New events go to the right of them, so a right-aligned window is one copy. When a row has used up its spare columns,
+    all windows move back to the front. The last column is a waste bin for rows with nothing to write.
 
     Attributes:
         items: item ids; N where no event is.
         feedback: the feedback of each event.
         time_s: when it happened.
-        count: events written so far.
+        end: the column after the newest event.
+        length: T.
         padding: N.
     """
 
-    items: Int64[Array, "B T_plus_1"]
-    feedback: Float32[Array, "B T_plus_1 F"]
-    time_s: Float64[Array, "B T_plus_1"]
-    count: Int64[Array, "B"]
+    items: Int64[Array, "B W"]
+    feedback: Float32[Array, "B W F"]
+    time_s: Float64[Array, "B W"]
+    end: Int64[Array, "B"]
+    length: int
     padding: int
 
     @classmethod
     def empty(cls, users: int, length: int, channels: int, num_items: int, device: str) -> "HistoryRing":
-        """A ring without events."""
+        """A record without events."""
+        spare = 0 if length == 1 else max(length, _SPARE)  # a single event is written over, in its place
+        width = length + spare + 1
         return cls(
-            items=full((users, length + 1), num_items, "int64", device),
-            feedback=zeros((users, length + 1, channels), "float32", device),
-            time_s=zeros((users, length + 1), "float64", device),
-            count=zeros((users,), "int64", device),
+            items=full((users, width), num_items, "int64", device),
+            feedback=zeros((users, width, channels), "float32", device),
+            time_s=zeros((users, width), "float64", device),
+            end=full((users,), length, "int64", device),
+            length=length,
             padding=num_items,
         )
-
-    @property
-    def length(self) -> int:
-        """T."""
-        return int(self.items.shape[1]) - 1
 
     def append(
         self, slate: Int64[Array, "B K"], feedback: Float32[Array, "B K F"], time_s: Float64[Array, "B"]
     ) -> None:
         """Write, in place, the items of the slate that got any feedback, in slate order. T must be at least K."""
-        length, xp = self.length, namespace(slate)
-        consumed = (feedback != 0).sum(-1) > 0
-        rank = xp.cumsum(consumed, 1)
-        column = xp.where(consumed, (self.count[:, None] + rank - 1) % length, length)
+        if self.length > 1:
+            self._make_room(slate.shape[1])
+        if is_one_user(slate):
+            self._append_one(slate[0], feedback[0], time_s[0])
+            return
+        xp, waste = namespace(slate), self.items.shape[1] - 1
+        consumed = feedback[:, :, 0] != 0
+        for channel in range(1, feedback.shape[2]):
+            consumed |= feedback[:, :, channel] != 0
+        if self.length == 1:
+            column = xp.where(consumed, 0, waste)
+        else:
+            rank = as_int(consumed) if slate.shape[1] == 1 else xp.cumsum(consumed, 1)
+            column = xp.where(consumed, self.end[:, None] + (rank - 1), waste)
+            self.end[:] += rank[:, -1]
         put(self.items, column, slate)
         put(self.feedback, column, feedback)
-        put(self.time_s, column, time_s[:, None] if slate.shape[1] == 1 else xp.stack([time_s] * slate.shape[1], 1))
-        self.count[:] += rank[:, -1]
+        put(self.time_s, column, xp.broadcast_to(time_s[:, None], slate.shape))
+
+    def _append_one(self, slate: np.ndarray, feedback: np.ndarray, time_s: np.float64) -> None:
+        """The same for a single user: with plain integers, a tenth of the price of index arrays."""
+        end = self.end.item()
+        for position, given in enumerate(feedback.tolist()):
+            if any(given):
+                column = end if self.length > 1 else 0
+                self.items[0, column] = slate[position]
+                self.feedback[0, column] = feedback[position]
+                self.time_s[0, column] = time_s
+                end = column + 1
+        self.end[0] = end
+
+    def _make_room(self, events: int) -> None:
+        """Make sure that every row has columns left for so many events."""
+        if largest(self.end) + events < self.items.shape[1]:
+            return
+        for array in (self.items, self.feedback, self.time_s):
+            array[:, : self.length] = self._newest(array)
+        self.end[:] = self.length
+
+    def _newest(self, array: Array) -> Array:
+        return stretch(array, self.end - self.length, self.length)
 
     def write(self, rows: Int64[Array, "n"], history: History | None) -> None:
         """Start the given rows anew, in place: from a history of n rows, or blank."""
-        self.items[rows] = self.padding
-        self.feedback[rows] = 0.0
-        self.time_s[rows] = 0.0
-        self.count[rows] = 0
+        length = self.length
+        self.items[rows, :length] = self.padding
+        self.feedback[rows, :length] = 0.0
+        self.time_s[rows, :length] = 0.0
+        self.end[rows] = length
         if history is None:
             return
-        width = min(self.length, history.items.shape[1])
+        width = min(length, history.items.shape[1])
         if width:
-            first = self.length - width
-            self.items[rows, first : self.length] = history.items[:, -width:]
-            self.feedback[rows, first : self.length] = history.feedback[:, -width:]
-            self.time_s[rows, first : self.length] = history.time_s[:, -width:]
+            first = length - width
+            self.items[rows, first:length] = history.items[:, -width:]
+            self.feedback[rows, first:length] = history.feedback[:, -width:]
+            self.time_s[rows, first:length] = history.time_s[:, -width:]
 
     def last(self) -> tuple[Int64[Array, "B"], Float32[Array, "B F"]]:
         """The newest item (N if there is none) and its feedback."""
-        newest = ((self.count - 1) % self.length)[:, None]
-        return gather(self.items, newest)[:, 0], gather(self.feedback, newest)[:, 0]
+        newest = unbox(self.end) - 1
+        return pick(self.items, newest), pick(self.feedback, newest)
 
-    def window(self, device: str) -> History:
+    def recent(self) -> Int64[Array, "B T"]:
+        """The items of the last T events, right-aligned, N where there is none."""
+        return self._newest(self.items)
+
+    def window(self) -> History:
         """The last T events, right-aligned."""
-        column = (self.count[:, None] + arange(self.length, device)) % self.length
-        items = gather(self.items, column)
+        items = self.recent()
         return History(
             items=items,
-            feedback=gather(self.feedback, column),
-            time_s=gather(self.time_s, column),
+            feedback=self._newest(self.feedback),
+            time_s=self._newest(self.time_s),
             mask=items != self.padding,
         )

@@ -126,7 +126,8 @@ class HistoryObserver:
     def __call__(self, view: View) -> dict[str, Array]:
         """See :class:`Observer`."""
         history = view.history()
-        gap = as_float(view.clock_s[:, None] - history.time_s) * history.mask
+        gap = as_float(view.clock_s[:, None] - history.time_s)
+        gap *= history.mask
         observation = {
             "history_items": history.items,
             "history_feedback": history.feedback,

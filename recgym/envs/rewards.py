@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float32, Int64
 
-from recgym.arrays import as_float, namespace
+from recgym.arrays import as_float, namespace, sum_columns
 from recgym.data.schema import FeedbackSchema
 from recgym.types import Array, Response
 
@@ -59,7 +59,7 @@ class ChannelReward:
         total = None
         for name, weight in self.weights.items():
             channel = outcome.response.feedback[:, :, self.schema.index(name)]
-            part = channel[:, 0] if channel.shape[1] == 1 else channel.sum(axis=1)
+            part = sum_columns(channel)
             part = part if weight == 1.0 else part * weight
             total = part if total is None else total + part
         return as_float(outcome.step * 0) if total is None else total

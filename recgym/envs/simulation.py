@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Int64
 
 from recgym.arrays import arange, full, gather, namespace, set_rows, zeros
 from recgym.envs.history import HistoryRing
@@ -12,6 +12,7 @@ from recgym.envs.observations import Observation
 from recgym.envs.rewards import Outcome
 from recgym.envs.task import Task
 from recgym.seeding import make_generator
+from recgym.simulators.base import Observed
 from recgym.types import Array, Generator, History, Response
 
 __all__ = ["Simulation", "SimulationState", "Transition"]
@@ -51,8 +52,8 @@ class SimulationState(NamedTuple):
 class Simulation:
     """B users of one task, side by side.
 
-    Users whose episode has ended stay as they are until :meth:`reset_rows` puts new ones in their place: when to do so is
-    the business of the faces (:class:`recgym.envs.RecVectorEnv` and others). :meth:`reset` must come first.
+    Users whose episode has ended stay as they are until :meth:`reset_rows` puts new ones in their place: when to do so
+    is the business of the faces (:class:`recgym.envs.RecVectorEnv` and others). :meth:`reset` must come first.
 
     Args:
         task: what is simulated.
@@ -89,10 +90,11 @@ class Simulation:
         )
         self._rows = arange(num_users, device)
         self.ring = HistoryRing.empty(num_users, task.window, len(self.model.schema), self.model.num_items, device)
-        self.clock_s: Float64[Array, "B"] = zeros((num_users,), "float64", device)
-        self.steps: Int64[Array, "B"] = zeros((num_users,), "int64", device)
+        self.clock_s = zeros((num_users,), "float64", device)
+        self.steps = zeros((num_users,), "int64", device)
         self.candidates: Int64[Array, "B M"] | None = None
         self.users: Any = None
+        self._observed: tuple[Any, Observed | None] = (None, None)
 
     def reset(self, seed: int | None = None) -> None:
         """Start all users anew; with a seed, from a fresh generator."""
@@ -160,7 +162,7 @@ class Simulation:
         left = model.has_left(self.users)
         outcome = Outcome(slate, response, left, self.steps)
         if task.horizon is None:
-            truncated = namespace(left).zeros_like(left)
+            truncated = zeros((self.num_users,), "bool", self.device)
         else:
             truncated = (self.steps >= task.horizon) & ~left
         costs = {name: cost(outcome) for name, cost in task.costs.items()}
@@ -174,15 +176,23 @@ class Simulation:
 
     def profile(self) -> Float32[Array, "B P"]:
         """The users' observable features."""
-        return self.model.observe(self.users).profile
+        return self._observe().profile
 
     def group(self) -> Int64[Array, "B"] | None:
         """Which users share environment parameters; None if all do."""
-        return self.model.observe(self.users).group
+        return self._observe().group
+
+    def _observe(self) -> Observed:
+        """What a system can see of the users, made once a step; observers and info ask for it in turn."""
+        users, observed = self._observed
+        if observed is None or users is not self.users:
+            observed = self.model.observe(self.users)
+            self._observed = (self.users, observed)
+        return observed
 
     def history(self) -> History:
         """The last T consumed events of each user, right-aligned."""
-        return self.ring.window(self.device)
+        return self.ring.window()
 
     def last_event(self) -> tuple[Int64[Array, "B"], Float32[Array, "B F"]]:
         """The newest consumed item of each user (N if there is none) and its feedback."""
@@ -198,10 +208,10 @@ class Simulation:
             return full(shape, True, "bool", self.device)
         if self.candidates is None:
             seen = zeros((self.num_users, self.model.num_items + 1), "bool", self.device)
-            seen[self._rows[:, None], self.ring.items[:, :-1]] = True
+            seen[self._rows[:, None], self.ring.recent()] = True
             seen = seen[:, :-1]
         else:
-            seen = (self.candidates[:, :, None] == self.ring.items[:, None, :-1]).any(-1)
+            seen = (self.candidates[:, :, None] == self.ring.recent()[:, None]).any(-1)
         return ~seen | seen.all(-1)[:, None]
 
     def expected(self, slate: Int64[Array, "B K"]) -> Response:

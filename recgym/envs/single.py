@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 
 from recgym.arrays import from_numpy, to_numpy
-from recgym.envs.actions import action_space, check_actions
+from recgym.envs.actions import action_space, check_action
 from recgym.envs.autoreset import AutoresetMode
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
@@ -61,8 +61,7 @@ class RecEnv(gym.Env[Any, Any]):
         if not self._started:
             raise ValueError("reset() must be called before step()")
         simulation = self.simulation
-        checked = check_actions(simulation.task, np.asarray(action)[None], 1)
-        transition = simulation.step(from_numpy(checked, simulation.device))
+        transition = simulation.step(from_numpy(check_action(simulation.task, action), simulation.device))
         reward = to_numpy(transition.reward)[0]
         return (
             _row(numpy_observation(simulation)),

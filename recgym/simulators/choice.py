@@ -1,6 +1,7 @@
 """How a user picks at most one item from a slate.
 
-Source: RecSim (arXiv 1909.04847), ``choice_model.py``; the conditional logit family of SlateQ (arXiv 1905.12767), section 3.
+Source: RecSim (arXiv 1909.04847), ``choice_model.py``; the conditional logit family of SlateQ (arXiv 1905.12767),
+section 3.
 """
 
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float32, Int64
 
-from recgym.arrays import namespace
+from recgym.arrays import append_column, device_of, is_one_user, namespace, zeros
 from recgym.types import Array
 
 __all__ = [
@@ -23,11 +24,13 @@ __all__ = [
 
 def repeated_items(slate: Int64[Array, "B K"]) -> Bool[Array, "B K"]:
     """Where a slate shows an item that an earlier position already shows."""
-    xp = namespace(slate)
-    if slate.shape[1] == 2:  # the common small slate, at a fifth of the price
-        return xp.stack([slate[:, 0] != slate[:, 0], slate[:, 1] == slate[:, 0]], 1)
-    same = slate[:, :, None] == slate[:, None, :]
-    return xp.tril(same, -1).any(axis=-1)
+    size = slate.shape[1]
+    repeated = zeros(tuple(slate.shape), "bool", device_of(slate))
+    if size == 1 or (is_one_user(slate) and len(set(slate[0].tolist())) == size):
+        return repeated
+    for apart in range(1, size):  # K - 1 comparisons of whole slates cost less than one of all K x K pairs
+        repeated[:, apart:] |= slate[:, apart:] == slate[:, :-apart]
+    return repeated
 
 
 @runtime_checkable
@@ -44,13 +47,6 @@ class ChoiceModel(Protocol):
         ...
 
 
-def _append_column(weights: Array, last: Array | float) -> Array:
-    """The no-click column; a plain buffer is faster than a concatenation of two arrays for one user."""
-    xp = namespace(weights)
-    out = xp.zeros_like(weights[:, :1]) + last
-    return xp.concatenate([weights, out], 1)
-
-
 @dataclass(frozen=True)
 class MultinomialProportional:
     """``p(i) ~ score_i - min_normalizer``, and ``no_click_mass - min_normalizer`` for none.
@@ -65,7 +61,7 @@ class MultinomialProportional:
 
     def weights(self, scores: Float32[Array, "B K"], empty: Bool[Array, "B K"]) -> Float32[Array, "B K_plus_1"]:
         """See :class:`ChoiceModel`."""
-        return _append_column((scores - self.min_normalizer) * ~empty, self.no_click_mass - self.min_normalizer)
+        return append_column((scores - self.min_normalizer) * ~empty, self.no_click_mass - self.min_normalizer)
 
 
 @dataclass(frozen=True)
@@ -81,13 +77,13 @@ class MultinomialLogit:
     def weights(self, scores: Float32[Array, "B K"], empty: Bool[Array, "B K"]) -> Float32[Array, "B K_plus_1"]:
         """See :class:`ChoiceModel`."""
         xp = namespace(scores)
-        logits = _append_column(scores, self.no_click_mass)
+        logits = append_column(scores, self.no_click_mass)
         weights = xp.exp(logits - xp.amax(logits, -1)[:, None])
         return xp.concatenate([weights[:, :-1] * ~empty, weights[:, -1:]], 1)
 
 
 def _cascade(attention: float, examined: Array, empty: Array) -> Array:
-    """Click the first position that is examined and liked: ``p(i) = q_i prod_{j<i} (1 - q_j)`` with ``q = a * examined``."""
+    """Click the first position examined and liked: ``p(i) = q_i prod_{j<i} (1 - q_j)``, q = attention * examined."""
     xp = namespace(examined)
     q = xp.clip(attention * examined, 0.0, 1.0) * ~empty
     survive = xp.cumprod(1.0 - q, 1)
@@ -114,7 +110,7 @@ class ExponentialCascade:
 
 @dataclass(frozen=True)
 class ProportionalCascade:
-    """Reads down the slate; clicks an examined item with probability ``attention * scaling * (score - min_normalizer)``.
+    """Reads down the slate; clicks an item with probability ``attention * scaling * (score - min_normalizer)``.
 
     Attributes:
         attention: probability of examining a position.

@@ -1,7 +1,7 @@
 """Users whose interests drift with what they watch, and whose time runs out sooner on poor content.
 
-Sources: RecSim (arXiv 1909.04847), ``environments/interest_evolution.py`` (the utility model that its ``create_environment``
-uses); SlateQ (arXiv 1905.12767), section 6.1.
+Sources: RecSim (arXiv 1909.04847), ``environments/interest_evolution.py`` (the utility model that its
+``create_environment`` uses); SlateQ (arXiv 1905.12767), section 6.1.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,24 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from recgym.arrays import arange, as_int, choose, device_of, from_numpy, full, gather, namespace, scatter, uniform
+from recgym.arrays import (
+    arange,
+    as_float,
+    as_int,
+    box,
+    choose,
+    device_of,
+    from_numpy,
+    full,
+    gather,
+    namespace,
+    pick,
+    scatter,
+    sum_columns,
+    unbox,
+    uniform,
+    zeros,
+)
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema
 from recgym.simulators.base import Observed, UserModel
 from recgym.simulators.choice import ChoiceModel, MultinomialProportional, repeated_items
@@ -77,14 +94,14 @@ class InterestEvolution(UserModel[InterestState]):
     end               budget <= 0
     ================  ==========================================================================================
 
-    A system sees the interests (RecSim makes them observable, and SlateQ's agents use them) and each document's topic and
-    length, not its quality. Differences from RecSim:
+    A system sees the interests (RecSim makes them observable, and SlateQ's agents use them) and each document's topic
+    and length, not its quality. Differences from RecSim:
 
-    1. Candidates come from a catalogue of finite size, drawn once from the same distribution, not from an endless stream;
-       so an item can come back, and agents can learn about items.
+    1. Candidates come from a catalogue of finite size, drawn once from the same distribution, not from an endless
+       stream; so an item can come back, and agents can learn about items.
     2. A document's topic is an index, not a one-hot row: the same numbers, fewer operations.
-    3. An item repeated within a slate is empty at its later positions; RecSim's slates are sets of indices that its agents
-       never repeat.
+    3. An item repeated within a slate is empty at its later positions; RecSim's slates are sets of indices that its
+       agents never repeat.
     """
 
     hidden_fields: ClassVar[tuple[str, ...]] = ("budget",)
@@ -94,7 +111,8 @@ class InterestEvolution(UserModel[InterestState]):
         self.config = config = config or InterestEvolutionConfig()
         if config.num_documents < 1 or config.num_topics < 2:
             raise ValueError(
-                f"a catalogue needs at least 1 document and 2 topics, found {config.num_documents} and {config.num_topics}"
+                "a catalogue needs at least 1 document and 2 topics, "
+                f"found {config.num_documents} and {config.num_topics}"
             )
         rng = np.random.default_rng(config.seed)
         trashy = int(config.num_topics * config.trashy_share)
@@ -130,15 +148,17 @@ class InterestEvolution(UserModel[InterestState]):
         return self.config.choice.weights(affinity, repeated_items(slate))
 
     def _feedback(self, state: InterestState, click: Array) -> Response:
-        xp = namespace(click)
-        watch = xp.clip(state.budget, 0.0, self.config.length)
-        return Response(xp.stack([click, click * watch[:, None]], -1))
+        budget = unbox(state.budget)
+        watch = box(namespace(budget).clip(budget, 0.0, self.config.length))
+        feedback = zeros((*click.shape, 2), "float32", device_of(click))
+        feedback[:, :, 0] = click
+        feedback[:, :, 1] = click * watch[:, None]
+        return Response(feedback)
 
     def respond(self, state: InterestState, slate: Int64[Array, "B K"], generator: Generator) -> Response:
         """See :class:`UserModel`."""
         picked = choose(generator, self._choice_weights(state, slate))
-        click = arange(slate.shape[1], device_of(generator)) == picked[:, None]
-        return self._feedback(state, click * full((1, 1), 1.0, "float32", device_of(generator)))
+        return self._feedback(state, as_float(arange(slate.shape[1], device_of(generator)) == picked[:, None]))
 
     def expected(self, state: InterestState, slate: Int64[Array, "B K"]) -> Response:
         """See :class:`UserModel`."""
@@ -149,21 +169,24 @@ class InterestEvolution(UserModel[InterestState]):
         self, state: InterestState, slate: Int64[Array, "B K"], response: Response, generator: Generator
     ) -> InterestState:
         """See :class:`UserModel`."""
-        config, xp = self.config, namespace(slate)
+        config = self.config
         click = response.feedback[:, :, 0]
-        clicked = click.sum(axis=1) > 0
-        item = (slate * as_int(click)).sum(axis=1)  # at most one position is clicked; item 0 stands in for none
-        topic = self.topic[item]
+        # At most one position is clicked; the first stands in for none, and then counts for nothing.
+        position = as_int(sum_columns(click * arange(slate.shape[1], device_of(generator))))
+        total = sum_columns(response.feedback)
+        clicked, watch = unbox(total[:, 0]) > 0, unbox(total[:, 1])
+        item = unbox(pick(slate, unbox(position)))
+        topic, quality = unbox(self.topic[item]), unbox(self.quality[item])
 
-        interest = gather(state.interests, topic[:, None])[:, 0]
-        step = config.drift * (1 - xp.abs(interest)) * (1 - interest)
-        up = uniform(generator, (slate.shape[0],)) * 2 < interest + 1
+        interest = unbox(pick(state.interests, topic))
+        xp = namespace(interest)
+        step = config.drift * (1 - abs(interest)) * (1 - interest)
+        up = unbox(uniform(generator, (slate.shape[0],))) * 2 < interest + 1
         moved = xp.clip(xp.where(up, interest + step, interest - step), -1.0, 1.0)
-        interests = scatter(state.interests, topic, xp.where(clicked, moved, interest))
-
-        watch = response.feedback[:, :, 1].sum(axis=1)
-        spent = xp.where(clicked, watch * (1 - config.replenish * self.quality[item]), config.step_penalty)
-        return InterestState(interests=interests, budget=state.budget - spent)
+        spent = xp.where(clicked, watch * (1 - config.replenish * quality), config.step_penalty)
+        return InterestState(
+            interests=scatter(state.interests, topic, xp.where(clicked, moved, interest)), budget=state.budget - spent
+        )
 
     def has_left(self, state: InterestState) -> Bool[Array, "B"]:
         """See :class:`UserModel`."""
@@ -171,8 +194,8 @@ class InterestEvolution(UserModel[InterestState]):
 
     def step_seconds(self, state: InterestState, slate: Int64[Array, "B K"], response: Response) -> Float32[Array, "B"]:
         """See :class:`UserModel`. The minutes watched, or the step penalty, in seconds."""
-        watch = response.feedback[:, :, 1].sum(axis=1)
-        return namespace(watch).where(watch > 0, watch, self.config.step_penalty) * 60.0
+        watch = unbox(sum_columns(response.feedback[:, :, 1]))
+        return box(namespace(watch).where(watch > 0, watch, self.config.step_penalty) * 60.0)
 
     def return_gap(self, state: InterestState, generator: Generator) -> Float64[Array, "B"]:
         """See :class:`UserModel`. Users of this world do not come back."""

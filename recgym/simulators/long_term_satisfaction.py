@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from recgym.arrays import arange, device_of, from_numpy, full, namespace, normal, uniform, zeros
+from recgym.arrays import arange, box, device_of, from_numpy, full, namespace, normal, unbox, uniform, zeros
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema
 from recgym.simulators.base import Observed, UserModel
 from recgym.types import Array, Generator, Response
@@ -147,25 +147,27 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
             step=zeros((n,), "int64", device),
         )
 
-    def _engagement(self, state: SatisfactionState, slate: Array) -> tuple[Array, Array]:
+    def _engagement(self, state: SatisfactionState, slate: Array) -> tuple[Array | float, Array | float]:
         """Mean and standard deviation of the (log) engagement with the first item of the slate."""
         config = self.config
-        level = self.clickbait[slate[:, 0]]
-        satisfaction = 1 / (1 + namespace(level).exp(-state.sensitivity * state.exposure))
-        mean = (config.kale + level * (state.choc - config.kale)) * satisfaction
+        level, choc = unbox(self.clickbait[slate[:, 0]]), unbox(state.choc)
+        pull = unbox(state.sensitivity) * unbox(state.exposure)
+        satisfaction = 1 / (1 + namespace(pull).exp(-pull))
+        mean = (config.kale + level * (choc - config.kale)) * satisfaction
         return mean, config.kale_sd + level * (config.choc_sd - config.kale_sd)
 
-    def _first_position(self, engagement: Array, slate: Array) -> Response:
+    def _first_position(self, engagement: Array | float, slate: Array) -> Response:
+        column = box(engagement)[:, None, None]
         if slate.shape[1] == 1:
-            return Response(engagement[:, None, None])
-        feedback = namespace(engagement).zeros_like(slate, dtype=engagement.dtype)
-        feedback[:, 0] = engagement
-        return Response(feedback[:, :, None])
+            return Response(column)
+        feedback = zeros((*slate.shape, 1), "float32", device_of(slate))
+        feedback[:, :1] = column
+        return Response(feedback)
 
     def respond(self, state: SatisfactionState, slate: Int64[Array, "B K"], generator: Generator) -> Response:
         """See :class:`UserModel`."""
         mean, sd = self._engagement(state, slate)
-        draw = mean + sd * normal(generator, (slate.shape[0],))
+        draw = mean + sd * unbox(normal(generator, (slate.shape[0],)))
         return self._first_position(namespace(draw).exp(draw) if self.config.log_normal else draw, slate)
 
     def expected(self, state: SatisfactionState, slate: Int64[Array, "B K"]) -> Response:
@@ -177,10 +179,12 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
         self, state: SatisfactionState, slate: Int64[Array, "B K"], response: Response, generator: Generator
     ) -> SatisfactionState:
         """See :class:`UserModel`."""
-        exposure = state.memory * state.exposure + (1 - 2 * self.clickbait[slate[:, 0]])
+        memory, sensitivity, exposure, choc, signal, group, step = state
+        level = unbox(self.clickbait[slate[:, 0]])
+        later = unbox(memory) * unbox(exposure) + (1 - 2 * level)
         if self.config.innovation_sd:
-            exposure = exposure + self.config.innovation_sd * normal(generator, (slate.shape[0],))
-        return state._replace(exposure=exposure, step=state.step + 1)
+            later = later + self.config.innovation_sd * unbox(normal(generator, (slate.shape[0],)))
+        return SatisfactionState(memory, sensitivity, box(later), choc, signal, group, step + 1)
 
     def has_left(self, state: SatisfactionState) -> Bool[Array, "B"]:
         """See :class:`UserModel`. Users stay to the horizon."""

@@ -12,10 +12,10 @@ N, F = 11, 2
 Event = tuple[int, tuple[float, ...], float]
 
 
-def assert_window(ring: HistoryRing, lists: list[list[Event]], device: str) -> None:
+def assert_window(ring: HistoryRing, lists: list[list[Event]]) -> None:
     """The window equals the last T events of each list, right-aligned."""
     length = ring.length
-    window = ring.window(device)
+    window = ring.window()
     items, feedback, time_s, mask = (to_numpy(part) for part in window)
     last_items, last_feedback = (to_numpy(part) for part in ring.last())
     for user, events in enumerate(lists):
@@ -55,7 +55,7 @@ def test_random_sequences_against_lists(slate_size: int, length: int, device: st
             ring.write(from_numpy(rows, device), on_device(history, device))
             for index, row in enumerate(rows):
                 lists[row] = [] if history is None else events_of(history, index)
-        assert_window(ring, lists, device)
+        assert_window(ring, lists)
 
 
 def random_history(rng: np.random.Generator, users: int, width: int) -> History:
@@ -82,10 +82,10 @@ def events_of(history: History, row: int) -> list[Event]:
 def test_a_slate_that_was_passed_over_leaves_no_event() -> None:
     ring = HistoryRing.empty(1, 3, F, N, "cpu")
     ring.append(torch.tensor([[4, 5]]), torch.zeros(1, 2, F), torch.tensor([1.0], dtype=torch.float64))
-    assert not bool(ring.window("cpu").mask.any())
+    assert not bool(ring.window().mask.any())
 
 
 def test_negative_feedback_is_feedback() -> None:
     ring = HistoryRing.empty(1, 3, F, N, "numpy")
     ring.append(np.array([[4]]), np.array([[[-1.0, 0.0]]], dtype=np.float32), np.array([1.0]))
-    assert ring.window("numpy").items.tolist() == [[N, N, 4]]
+    assert ring.window().items.tolist() == [[N, N, 4]]

@@ -85,7 +85,7 @@ def test_slates_are_candidates_in_the_order_of_the_action(device: str) -> None:
     simulation = Simulation(small(), 16, device=device, seed=0)
     simulation.reset()
     offered = to_numpy(simulation.candidates)
-    action = offered_items(simulation)[:, :2] * 0 + simulation.ring.count[:, None]
+    action = offered_items(simulation)[:, :2] * 0
     action[:, 0], action[:, 1] = 5, 2
     slate = to_numpy(simulation.step(action).slate)
     np.testing.assert_array_equal(slate, offered[:, [5, 2]])
