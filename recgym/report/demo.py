@@ -54,7 +54,7 @@ def _summary(result: Result) -> str:
     sentences = []
     dataset, gate, policies = (result.get(key) or {} for key in ("dataset", "gate", "policies"))
     if dataset.get("rows") is not None:
-        sentences.append(f"Simulated users were fitted to {dataset['rows']:,} rows of behaviour.")
+        sentences.append(f"Simulated users were learned from a log of {dataset['rows']:,} rows.")
     if gate:
         sentences.append(
             "On behaviour they had not seen, they passed the fidelity gate."

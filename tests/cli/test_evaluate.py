@@ -1,0 +1,45 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from recgym.cli.main import main
+
+ENV = "recgym/LongTermSatisfaction-v0"
+
+
+def test_trained_agent_beside_random_and_oracle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    train = [
+        "train",
+        "--env",
+        ENV,
+        "--agent",
+        "ppo",
+        "--steps",
+        "3000",
+        "--num-envs",
+        "16",
+        "--out",
+        str(run),
+        "--quiet",
+    ]
+    assert main([*train, "--n-steps", "64", "--batch-size", "256"]) == 0
+    capsys.readouterr()
+    flags = ["--env", ENV, "--agents", str(run), "--users", "50", "--seeds", "2", "--out", str(tmp_path), "--json"]
+    assert main(["evaluate", *flags]) == 0
+    policies = json.loads(capsys.readouterr().out)["policies"]
+    assert set(policies) == {str(run), "random", "one-step oracle"}
+    assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["policies"] == policies
+
+
+def test_table_and_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--env", ENV, "--env-kwargs", "choc=6", "--users", "300", "--seeds", "2"]) == 0
+    table = capsys.readouterr().out
+    assert "random" in table
+    assert "one-step oracle" in table
+
+
+def test_unknown_environment_names_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--env", "recgym/Nowhere-v0"]) == 2
+    assert "recgym/InterestEvolution-v0" in capsys.readouterr().err
