@@ -1,5 +1,8 @@
 """From an interaction log to a fitted simulator."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import polars as pl
 import torch
@@ -20,9 +23,25 @@ from recgym.simulators.learned.snapshots import take_snapshots
 from recgym.simulators.learned.steps import Behaviour, ExposureSource, exposure_source, simulated_schema
 from recgym.simulators.learned.training import Progress, calibrate_network, refine_leaving, train
 
-__all__ = ["fit", "prepare"]
+__all__ = ["fit", "one_thread", "prepare"]
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread, also as a decorator.
+
+    The operations of a fit are small: more threads hardly speed them up, slow them down tenfold where another process
+    wants the cores, and would let results depend on their number.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@one_thread()
 def fit(
     log: InteractionLog, config: LearnedConfig | None = None, seed: int = 0, progress: Progress | None = None
 ) -> FittedSimulator:

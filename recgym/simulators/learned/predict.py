@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from recgym.data.schema import InteractionLog
 from recgym.seeding import make_generator
 from recgym.simulators.learned.context import ItemStream
-from recgym.simulators.learned.fit import prepare
+from recgym.simulators.learned.fit import one_thread, prepare
 from recgym.simulators.learned.fitted import FittedSimulator
 from recgym.simulators.learned.passes import explain, row_blocks, running_states
 from recgym.simulators.learned.sessions import leave_labels
@@ -84,6 +84,7 @@ def _check_log(fitted: FittedSimulator, log: InteractionLog) -> None:
         )
 
 
+@one_thread()
 @torch.no_grad()
 def predict(fitted: FittedSimulator, log: InteractionLog, seed: int = 0) -> Predictions:
     """Predict every exposure of a log that lies after the simulator's end of log.
