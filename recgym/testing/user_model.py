@@ -201,8 +201,9 @@ def _check_channels(p: _Population, response: Response, *, draws: bool) -> None:
     values = to_numpy(response.feedback)
     for index, channel in enumerate(p.model.schema.channels):
         column = values[..., index]
-        # A position without an answer holds 0, whatever the bounds.
-        legal = np.isfinite(column) & (((column >= channel.low) & (column <= channel.high)) | (column == 0))
+        # A position without an answer holds 0, whatever the bounds; an expectation lies between that and an answer.
+        low, high = (channel.low, channel.high) if draws else (min(channel.low, 0.0), max(channel.high, 0.0))
+        legal = np.isfinite(column) & (((column >= low) & (column <= high)) | (column == 0))
         if draws and channel.kind in (ChannelKind.BINARY, ChannelKind.COUNT):
             legal &= column == np.floor(column)
         found = column[~legal][:1]
