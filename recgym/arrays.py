@@ -25,9 +25,9 @@ from recgym.types import Array, Generator
 __all__ = [
     "box", "device_of", "from_numpy", "is_one_user", "namespace", "to_numpy", "unbox",
     "arange", "as_bool", "as_float", "as_int", "copy", "full", "zeros",
-    "append_column", "gather", "largest", "pick", "put", "scatter", "stretch", "sum_columns", "wrap",
+    "append_column", "gather", "largest", "marked_column", "pick", "put", "scatter", "stretch", "sum_columns", "wrap",
     "set_rows", "take_rows", "where_rows",
-    "bernoulli", "integers", "normal", "permutation", "uniform",
+    "bernoulli", "integers", "normal", "normal_each", "permutation", "uniform", "uniform_each",
     "choose",
 ]  # fmt: skip
 
@@ -71,12 +71,12 @@ def unbox(array: Array | np.generic | float | int) -> Array | float | int:
 
 def box(value: Array | float | int) -> Array:
     """The inverse of :func:`unbox`: a number as a float32 numpy array ``[1]``; an array as it is."""
-    return np.array([value], dtype=np.float32) if isinstance(value, float | int) else value
+    return np.array([value], dtype=np.float32) if isinstance(value, (float, int)) else value
 
 
 def device_of(source: Generator | Array) -> str:
     """``"numpy"`` for a numpy generator or array, else the torch device of the generator or tensor."""
-    return "numpy" if isinstance(source, np.random.Generator | np.ndarray) else str(source.device)
+    return "numpy" if isinstance(source, (np.random.Generator, np.ndarray)) else str(source.device)
 
 
 def from_numpy(array: np.ndarray, device: str) -> Array:
@@ -154,22 +154,21 @@ def pick(array: Array, index: Array | int) -> Array:
     return array[_row_numbers(array.shape[0]), index]
 
 
-def stretch(array: Array, start: Array, length: int) -> Array:
+def stretch(array: Array, start: Array | int, length: int) -> Array:
     """Neighbouring columns of each row, a copy: ``out[b] = array[b, start[b] : start[b] + length]``.
 
     Args:
         array: ``[B, W]`` or ``[B, W, F]``, contiguous.
-        start: ``[B]``, each in ``0..W-length``.
+        start: ``[B]``, each in ``0..W-length``; a number stands for a single user's.
         length: how many columns.
     """
+    if isinstance(start, int):
+        return array[:, start : start + length].copy()
     if isinstance(array, torch.Tensor):
         windows = array.unfold(1, length, 1)
         windows = windows if array.ndim == 2 else windows.transpose(2, 3)
         return windows[torch.arange(array.shape[0], device=array.device), start]
     rows, columns = array.shape[:2]
-    if rows == 1:
-        first = start.item()
-        return array[:, first : first + length].copy()
     shape = (rows, columns - length + 1, length, *array.shape[2:])
     view = np.ndarray(shape, array.dtype, array, 0, (*array.strides[:2], *array.strides[1:]))
     return view[_row_numbers(rows), start]
@@ -218,11 +217,20 @@ def sum_columns(array: Array) -> Array:
 
 def wrap(array: Array, n: int) -> Array:
     """``array % n`` for non-negative integers, in place."""
-    if isinstance(array, torch.Tensor):
+    if is_one_user(array) or isinstance(array, torch.Tensor):
         array %= n
     else:
         array -= array // n * n  # numpy divides by a constant faster than it takes a remainder
     return array
+
+
+def marked_column(array: Array) -> Array:
+    """The column ``[B]`` of the only 1 in each row of zeros ``[B, K]``; 0 if there is none."""
+    if isinstance(array, np.ndarray):
+        return array.argmax(1)
+    return as_int(
+        sum_columns(array * torch.arange(array.shape[1], device=array.device))
+    )  # argmax takes ten times as long
 
 
 def largest(array: Array) -> int:
@@ -290,6 +298,20 @@ def normal(generator: Generator, shape: tuple[int, ...]) -> Array:
     if isinstance(generator, np.random.Generator):
         return generator.standard_normal(shape, dtype=np.float32)
     return torch.randn(shape, generator=generator, device=generator.device)
+
+
+def normal_each(generator: Generator, users: int) -> Array | float:
+    """One standard normal draw a user, ``[B]``; a number for one user on numpy, as :func:`unbox` would give."""
+    if users == 1 and isinstance(generator, np.random.Generator):
+        return generator.standard_normal()
+    return normal(generator, (users,))
+
+
+def uniform_each(generator: Generator, users: int) -> Array | float:
+    """One draw from ``[0, 1)`` a user, ``[B]``; a number for one user on numpy, as :func:`unbox` would give."""
+    if users == 1 and isinstance(generator, np.random.Generator):
+        return generator.random()
+    return uniform(generator, (users,))
 
 
 def integers(generator: Generator, high: int, shape: tuple[int, ...]) -> Array:

@@ -29,9 +29,9 @@ def check_action(task: Task, action: Any) -> np.ndarray:
     Raises:
         ValueError: as :func:`check_actions`.
     """
-    if isinstance(action, int | np.integer) and not isinstance(action, bool) and task.action == "items":
-        if task.slate_size == 1 and 0 <= action < task.num_candidates:
-            return np.array([action], dtype=np.int64)
+    index = type(action) is int or isinstance(action, np.integer)
+    if index and task.slate_size == 1 and task.action == "items" and 0 <= action < task.num_candidates:
+        return np.array([action], dtype=np.int64)
     return check_actions(task, np.asarray(action)[None], 1)
 
 

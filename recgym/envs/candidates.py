@@ -27,7 +27,10 @@ class CandidateSource(Protocol):
         ...
 
     def draw(self, users: int, num_items: int, generator: Generator) -> Int64[Array, "B M"] | None:
-        """Item ids of the candidates; None if an action is an item id, because all items are offered in order."""
+        """Item ids of the candidates; None if an action is an item id, because all items are offered in order.
+
+        Rows must be drawn independently of each other: a simulation of few users draws for several steps at once.
+        """
         ...
 
 

@@ -57,7 +57,7 @@ class HistoryRing(NamedTuple):
         if self.length > 1:
             self._make_room(slate.shape[1])
         if is_one_user(slate):
-            self._append_one(slate[0], feedback[0], time_s[0])
+            self._append_one(slate, feedback, time_s.item())
             return
         xp, waste = namespace(slate), self.items.shape[1] - 1
         consumed = feedback[:, :, 0] != 0
@@ -73,14 +73,14 @@ class HistoryRing(NamedTuple):
         put(self.feedback, column, feedback)
         put(self.time_s, column, xp.broadcast_to(time_s[:, None], slate.shape))
 
-    def _append_one(self, slate: np.ndarray, feedback: np.ndarray, time_s: np.float64) -> None:
+    def _append_one(self, slate: np.ndarray, feedback: np.ndarray, time_s: float) -> None:
         """The same for a single user: with plain integers, a tenth of the price of index arrays."""
         end = self.end.item()
-        for position, given in enumerate(feedback.tolist()):
+        for position, given in enumerate(feedback[0].tolist()):
             if any(given):
                 column = end if self.length > 1 else 0
-                self.items[0, column] = slate[position]
-                self.feedback[0, column] = feedback[position]
+                self.items[0, column] = slate[0, position]
+                self.feedback[0, column] = feedback[0, position]
                 self.time_s[0, column] = time_s
                 end = column + 1
         self.end[0] = end
@@ -89,12 +89,10 @@ class HistoryRing(NamedTuple):
         """Make sure that every row has columns left for so many events."""
         if largest(self.end) + events < self.items.shape[1]:
             return
+        first = unbox(self.end) - self.length
         for array in (self.items, self.feedback, self.time_s):
-            array[:, : self.length] = self._newest(array)
+            array[:, : self.length] = stretch(array, first, self.length)
         self.end[:] = self.length
-
-    def _newest(self, array: Array) -> Array:
-        return stretch(array, self.end - self.length, self.length)
 
     def write(self, rows: Int64[Array, "n"], history: History | None) -> None:
         """Start the given rows anew, in place: from a history of n rows, or blank."""
@@ -119,14 +117,16 @@ class HistoryRing(NamedTuple):
 
     def recent(self) -> Int64[Array, "B T"]:
         """The items of the last T events, right-aligned, N where there is none."""
-        return self._newest(self.items)
+        return stretch(self.items, unbox(self.end) - self.length, self.length)
 
     def window(self) -> History:
         """The last T events, right-aligned."""
-        items = self.recent()
+        length = self.length
+        first = unbox(self.end) - length
+        items = stretch(self.items, first, length)
         return History(
             items=items,
-            feedback=self._newest(self.feedback),
-            time_s=self._newest(self.time_s),
+            feedback=stretch(self.feedback, first, length),
+            time_s=stretch(self.time_s, first, length),
             mask=items != self.padding,
         )

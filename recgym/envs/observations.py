@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from recgym.arrays import as_float, copy, namespace
+from recgym.arrays import as_float, box, copy, namespace, unbox
 from recgym.types import Array, History
 
 __all__ = ["FlatObserver", "HistoryObserver", "Observation", "Observer", "Sizes", "View"]
@@ -90,7 +90,7 @@ class FlatObserver:
     def __call__(self, view: View) -> Array:
         """See :class:`Observer`."""
         item, feedback = view.last_event()
-        left = as_float(self.horizon - view.steps) / self.horizon
+        left = as_float(box((self.horizon - unbox(view.steps)) / self.horizon))
         return namespace(left).concatenate([view.profile(), view.padded_features[item], feedback, left[:, None]], 1)
 
 
@@ -126,8 +126,8 @@ class HistoryObserver:
     def __call__(self, view: View) -> dict[str, Array]:
         """See :class:`Observer`."""
         history = view.history()
-        gap = as_float(view.clock_s[:, None] - history.time_s)
-        gap *= history.mask
+        gap = as_float(unbox(view.clock_s[:, None]) - history.time_s)
+        gap *= as_float(history.mask)
         observation = {
             "history_items": history.items,
             "history_feedback": history.feedback,

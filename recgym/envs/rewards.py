@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float32, Int64
@@ -51,15 +52,18 @@ class ChannelReward:
     weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        for name in self.weights:
-            self.schema.index(name)
+        _ = self._terms  # so that an unknown channel is told of now
+
+    @cached_property
+    def _terms(self) -> tuple[tuple[int, float], ...]:
+        """Column and weight of each channel that counts."""
+        return tuple((self.schema.index(name), weight) for name, weight in self.weights.items())
 
     def __call__(self, outcome: Outcome) -> Float32[Array, "B"]:
         """See :class:`RewardFn`."""
         total = None
-        for name, weight in self.weights.items():
-            channel = outcome.response.feedback[:, :, self.schema.index(name)]
-            part = sum_columns(channel)
+        for column, weight in self._terms:
+            part = sum_columns(outcome.response.feedback[:, :, column])
             part = part if weight == 1.0 else part * weight
             total = part if total is None else total + part
         return as_float(outcome.step * 0) if total is None else total

@@ -17,6 +17,9 @@ from recgym.types import Array, Generator, History, Response
 
 __all__ = ["Simulation", "SimulationState", "Transition"]
 
+_AHEAD = 2048
+"""How many candidates to draw at once, at most, if there are so few users that one step needs less."""
+
 
 class Transition(NamedTuple):
     """What one step did.
@@ -44,6 +47,7 @@ class SimulationState(NamedTuple):
     users: Any
     ring: HistoryRing
     candidates: Array | None
+    ahead: Array | None
     clock_s: Array
     steps: Array
     generator: Any
@@ -68,6 +72,7 @@ class Simulation:
         candidates: item ids on offer, ``[B, M]``; None if an action is an item id.
         clock_s: seconds since each user's episode began, float64.
         steps: steps since each user's episode began, int64.
+        channels: names of the feedback channels, in order.
         sizes: N, M, T and the like.
         padded_features: item features with a row of zeros for the padding id, ``[N + 1, D]``.
     """
@@ -81,6 +86,7 @@ class Simulation:
         self.model = task.model.on(device)
         self.num_users = num_users
         self.device = device
+        self.channels = self.model.schema.names
         self.sizes = task.sizes
         self.num_candidates = self.sizes.num_candidates
         self.generator: Generator = make_generator(seed, "users", device=device)
@@ -89,10 +95,12 @@ class Simulation:
             [features, namespace(features).zeros_like(features[:1])], 0
         )
         self._rows = arange(num_users, device)
+        self._one = full((), 1, "int64", device)
         self.ring = HistoryRing.empty(num_users, task.window, len(self.model.schema), self.model.num_items, device)
         self.clock_s = zeros((num_users,), "float64", device)
         self.steps = zeros((num_users,), "int64", device)
         self.candidates: Int64[Array, "B M"] | None = None
+        self._ahead: Array | None = None
         self.users: Any = None
         self._observed: tuple[Any, Observed | None] = (None, None)
 
@@ -100,6 +108,7 @@ class Simulation:
         """Start all users anew; with a seed, from a fresh generator."""
         if seed is not None:
             self.generator = make_generator(seed, "users", device=self.device)
+        self._ahead = None
         self.users = self.model.sample_users(self.num_users, self.generator)
         self._start_rows(self._rows, self.users)
         self._draw_candidates()
@@ -119,7 +128,15 @@ class Simulation:
         self.steps[rows] = 0
 
     def _draw_candidates(self) -> None:
-        self.candidates = self.task.candidates.draw(self.num_users, self.model.num_items, self.generator)
+        """New candidates; for few users from a draw of several steps, which costs hardly more than that of one."""
+        users, ahead = self.num_users, self._ahead
+        if ahead is None or ahead.shape[0] == 0:
+            steps = max(1, _AHEAD // (users * self.num_candidates))
+            ahead = self.task.candidates.draw(users * steps, self.model.num_items, self.generator)
+        if ahead is None:
+            self.candidates = None
+        else:
+            self.candidates, self._ahead = ahead[:users], ahead[users:]
 
     def slate_of(self, action: Array) -> Int64[Array, "B K"]:
         """The item ids that an action shows.
@@ -158,7 +175,7 @@ class Simulation:
         self.clock_s = self.clock_s + model.step_seconds(self.users, slate, response)
         self.ring.append(slate, response.feedback, self.clock_s)
         self.users = model.advance(self.users, slate, response, generator)
-        self.steps = self.steps + 1
+        self.steps = self.steps + self._one
         left = model.has_left(self.users)
         outcome = Outcome(slate, response, left, self.steps)
         if task.horizon is None:
@@ -223,14 +240,14 @@ class Simulation:
         generator = self.generator
         numpy = isinstance(generator, np.random.Generator)
         return SimulationState(
-            users=_copy(self.users), ring=_copy(self.ring), candidates=_copy(self.candidates),
+            users=_copy(self.users), ring=_copy(self.ring), candidates=_copy(self.candidates), ahead=_copy(self._ahead),
             clock_s=_copy(self.clock_s), steps=_copy(self.steps),
             generator=generator.bit_generator.state if numpy else generator.get_state(),
         )  # fmt: skip
 
     def set_state(self, state: SimulationState) -> None:
         """Go back to a state from :meth:`get_state`; the state can be used again."""
-        self.users, self.ring, self.candidates, self.clock_s, self.steps = (_copy(part) for part in state[:5])
+        self.users, self.ring, self.candidates, self._ahead, self.clock_s, self.steps = map(_copy, state[:6])
         if isinstance(self.generator, np.random.Generator):
             self.generator.bit_generator.state = state.generator
         else:

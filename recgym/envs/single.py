@@ -11,16 +11,16 @@ from recgym.envs.actions import action_space, check_action
 from recgym.envs.autoreset import AutoresetMode
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
-from recgym.envs.vector import RecVectorEnv, default_device, numpy_observation, root_seed, step_info
+from recgym.envs.vector import RecVectorEnv, default_device, root_seed, step_info
 
 __all__ = ["RecEnv", "faces"]
 
 
 def _row(tree: Any) -> Any:
-    """Row 0 of a dictionary of batched arrays."""
+    """Row 0, on the host, of an array or of every array of a dictionary."""
     if isinstance(tree, dict):
-        return {key: _row(value) for key, value in tree.items()}
-    return tree[0]
+        return {key: to_numpy(value)[0] for key, value in tree.items()}
+    return to_numpy(tree)[0]
 
 
 class RecEnv(gym.Env[Any, Any]):
@@ -50,7 +50,7 @@ class RecEnv(gym.Env[Any, Any]):
         super().reset(seed=seed)
         self.simulation.reset(seed)
         self._started = True
-        return _row(numpy_observation(self.simulation)), _row(step_info(self.simulation, None))
+        return _row(self.simulation.observation()), step_info(self.simulation, None, 0)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Show the user a slate.
@@ -64,11 +64,11 @@ class RecEnv(gym.Env[Any, Any]):
         transition = simulation.step(from_numpy(check_action(simulation.task, action), simulation.device))
         reward = to_numpy(transition.reward)[0]
         return (
-            _row(numpy_observation(simulation)),
+            _row(simulation.observation()),
             float(reward) if reward.ndim == 0 else reward,
             bool(transition.terminated[0]),
             bool(transition.truncated[0]),
-            _row(step_info(simulation, transition)),
+            step_info(simulation, transition, 0),
         )
 
     def action_masks(self) -> np.ndarray:

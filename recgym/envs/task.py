@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from recgym.envs.candidates import CandidateSource, FullCatalogue
@@ -57,9 +58,9 @@ class Task:
         if self.action not in ("items", "preference"):
             raise ValueError(f"{self.name}: action must be 'items' or 'preference', found {self.action!r}")
 
-    @property
+    @cached_property
     def num_candidates(self) -> int:
-        """M."""
+        """M; kept, because every check of an action asks for it."""
         return self.candidates.size(self.model.num_items)
 
     @property

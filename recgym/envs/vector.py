@@ -16,6 +16,7 @@ __all__ = ["FEW_USERS", "RecVectorEnv", "default_device", "numpy_observation", "
 
 FEW_USERS = 1024
 """Up to this many users, numpy arrays step faster than tensors on a CPU (``benchmarks/env_speed.py``)."""
+_ALL_ROWS = slice(None)
 
 
 def default_device(task: Task, num_users: int) -> str:
@@ -31,24 +32,24 @@ def numpy_observation(simulation: Simulation) -> Any:
     return to_numpy(observation)
 
 
-def step_info(simulation: Simulation, transition: Transition | None) -> dict[str, Any]:
-    """What ``info`` holds, every array with the batch axis first.
+def step_info(simulation: Simulation, transition: Transition | None, rows: slice | int = _ALL_ROWS) -> dict[str, Any]:
+    """What ``info`` holds, every array with the batch axis first, or without it for a single row.
 
-    ``slate`` ``[B, K]`` item ids, ``feedback`` channel name to ``[B, K]``, ``costs`` name to ``[B]`` (all three absent at
-    reset), ``group`` ``[B]`` where users form groups, ``action_mask`` ``[B, M]`` where the task masks anything.
+    ``slate`` ``[B, K]`` item ids, ``feedback`` channel name to ``[B, K]``, ``costs`` name to ``[B]`` (all three absent
+    at reset), ``group`` ``[B]`` where users form groups, ``action_mask`` ``[B, M]`` where the task masks anything.
     """
     info: dict[str, Any] = {}
     if transition is not None:
-        feedback = to_numpy(transition.response.feedback)
-        info["slate"] = to_numpy(transition.slate).copy()
-        info["feedback"] = {name: feedback[:, :, i] for i, name in enumerate(simulation.model.schema.names)}
+        feedback = to_numpy(transition.response.feedback)[rows]
+        info["slate"] = to_numpy(transition.slate)[rows].copy()
+        info["feedback"] = {name: feedback[..., i] for i, name in enumerate(simulation.channels)}
         if transition.costs:
-            info["costs"] = {name: to_numpy(cost) for name, cost in transition.costs.items()}
+            info["costs"] = {name: to_numpy(cost)[rows] for name, cost in transition.costs.items()}
     group = simulation.group()
     if group is not None:
-        info["group"] = to_numpy(group).copy()
+        info["group"] = to_numpy(group)[rows].copy()
     if simulation.task.mask_consumed:
-        info["action_mask"] = to_numpy(simulation.allowed())
+        info["action_mask"] = to_numpy(simulation.allowed())[rows]
     return info
 
 
@@ -59,8 +60,8 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         task: what is simulated.
         num_envs: B.
         autoreset_mode: when an ended episode starts anew. ``NEXT_STEP``: the next step ignores the action of that row,
-            gives its first observation, reward 0 and no end. ``SAME_STEP``: the step that ends it already gives the next
-            first observation; the last one is in ``info["final_obs"]``, its info in ``info["final_info"]``.
+            gives its first observation, reward 0 and no end. ``SAME_STEP``: the step that ends it already gives the
+            next first observation; the last one is in ``info["final_obs"]``, its info in ``info["final_info"]``.
             ``DISABLED``: never; call ``reset(options={"reset_mask": mask})``.
         device: ``"numpy"``, ``"cpu"`` or another torch device; by default the fastest for this many users.
         seed: root seed, used until ``reset(seed=...)`` gives another; drawn if None.
@@ -133,8 +134,8 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         actions = check_actions(simulation.task, np.asarray(actions), self.num_envs)
         if self.autoreset_mode is AutoresetMode.DISABLED and self._ended.any():
             raise ValueError(
-                f"{int(self._ended.sum())} users have ended their episode; with autoreset disabled they must be reset by "
-                "reset(options={'reset_mask': mask}) before the next step"
+                f"{int(self._ended.sum())} users have ended their episode; with autoreset disabled they must be reset "
+                "by reset(options={'reset_mask': mask}) before the next step"
             )
         transition = simulation.step(from_numpy(actions, simulation.device))
         reward = to_numpy(transition.reward).copy()

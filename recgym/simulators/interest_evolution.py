@@ -13,19 +13,20 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from recgym.arrays import (
     arange,
     as_float,
-    as_int,
     box,
     choose,
     device_of,
     from_numpy,
     full,
     gather,
+    marked_column,
     namespace,
     pick,
     scatter,
     sum_columns,
     unbox,
     uniform,
+    uniform_each,
     zeros,
 )
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema
@@ -170,9 +171,8 @@ class InterestEvolution(UserModel[InterestState]):
     ) -> InterestState:
         """See :class:`UserModel`."""
         config = self.config
-        click = response.feedback[:, :, 0]
         # At most one position is clicked; the first stands in for none, and then counts for nothing.
-        position = as_int(sum_columns(click * arange(slate.shape[1], device_of(generator))))
+        position = marked_column(response.feedback[:, :, 0])
         total = sum_columns(response.feedback)
         clicked, watch = unbox(total[:, 0]) > 0, unbox(total[:, 1])
         item = unbox(pick(slate, unbox(position)))
@@ -181,7 +181,7 @@ class InterestEvolution(UserModel[InterestState]):
         interest = unbox(pick(state.interests, topic))
         xp = namespace(interest)
         step = config.drift * (1 - abs(interest)) * (1 - interest)
-        up = unbox(uniform(generator, (slate.shape[0],))) * 2 < interest + 1
+        up = uniform_each(generator, slate.shape[0]) * 2 < interest + 1
         moved = xp.clip(xp.where(up, interest + step, interest - step), -1.0, 1.0)
         spent = xp.where(clicked, watch * (1 - config.replenish * quality), config.step_penalty)
         return InterestState(

@@ -9,7 +9,19 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from recgym.arrays import arange, box, device_of, from_numpy, full, namespace, normal, unbox, uniform, zeros
+from recgym.arrays import (
+    arange,
+    box,
+    device_of,
+    from_numpy,
+    full,
+    namespace,
+    normal,
+    normal_each,
+    unbox,
+    uniform,
+    zeros,
+)
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema
 from recgym.simulators.base import Observed, UserModel
 from recgym.types import Array, Generator, Response
@@ -115,6 +127,9 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
         self.item_features = self.clickbait[:, None]
         self._choc = from_numpy(choc, device)
         self._group = from_numpy(group.astype(np.int64), device)
+        # Numpy takes arrays without axes twice as fast as numbers.
+        self._one = full((), 1, "int64", device)
+        self._horizon = full((), config.horizon, "int64", device)
 
     def on(self, device: str) -> "LongTermSatisfaction":
         """See :class:`UserModel`."""
@@ -167,7 +182,7 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
     def respond(self, state: SatisfactionState, slate: Int64[Array, "B K"], generator: Generator) -> Response:
         """See :class:`UserModel`."""
         mean, sd = self._engagement(state, slate)
-        draw = mean + sd * unbox(normal(generator, (slate.shape[0],)))
+        draw = mean + sd * normal_each(generator, slate.shape[0])
         return self._first_position(namespace(draw).exp(draw) if self.config.log_normal else draw, slate)
 
     def expected(self, state: SatisfactionState, slate: Int64[Array, "B K"]) -> Response:
@@ -183,18 +198,18 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
         level = unbox(self.clickbait[slate[:, 0]])
         later = unbox(memory) * unbox(exposure) + (1 - 2 * level)
         if self.config.innovation_sd:
-            later = later + self.config.innovation_sd * unbox(normal(generator, (slate.shape[0],)))
-        return SatisfactionState(memory, sensitivity, box(later), choc, signal, group, step + 1)
+            later = later + self.config.innovation_sd * normal_each(generator, slate.shape[0])
+        return SatisfactionState(memory, sensitivity, box(later), choc, signal, group, step + self._one)
 
     def has_left(self, state: SatisfactionState) -> Bool[Array, "B"]:
         """See :class:`UserModel`. Users stay to the horizon."""
-        return state.step >= self.config.horizon
+        return state.step >= self._horizon
 
     def step_seconds(
         self, state: SatisfactionState, slate: Int64[Array, "B K"], response: Response
     ) -> Float32[Array, "B"]:
         """See :class:`UserModel`. The model knows no clock: each step counts as one second."""
-        return state.exposure * 0 + 1
+        return full((slate.shape[0],), 1.0, "float32", device_of(slate))
 
     def return_gap(self, state: SatisfactionState, generator: Generator) -> Float64[Array, "B"]:
         """See :class:`UserModel`. Users of this world do not come back."""
