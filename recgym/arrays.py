@@ -141,7 +141,7 @@ def gather(array: Array, index: Array) -> Array:
     if isinstance(array, torch.Tensor):
         return array.gather(1, _widen(index, array))
     if array.shape[0] == 1:
-        return array[0].take(index, axis=0)
+        return array[0][index]
     return array[_row_numbers(array.shape[0])[:, None], index]
 
 
@@ -164,6 +164,8 @@ def stretch(array: Array, start: Array | int, length: int) -> Array:
     """
     if isinstance(start, int):
         return array[:, start : start + length].copy()
+    if isinstance(array, torch.Tensor) and array.device.type == "cpu":
+        return torch.from_numpy(stretch(array.numpy(), start.numpy(), length))  # numpy copies whole stretches
     if isinstance(array, torch.Tensor):
         windows = array.unfold(1, length, 1)
         windows = windows if array.ndim == 2 else windows.transpose(2, 3)

@@ -107,10 +107,10 @@ def _top(scores: Array, k: int) -> Int64[Array, "B K"]:
 
 @dataclass(frozen=True)
 class ScoredPolicy(Generic[PolicyState]):
-    """Ranks candidates by a score: the best K when greedy, a Plackett-Luce draw from ``softmax(score / temperature)``
-    otherwise.
+    """Ranks candidates by a score: the best K when greedy, else a Plackett-Luce draw.
 
-    With temperature 0 it is deterministic. Popularity, greedy-by-model and behaviour policies are this class with
+    The draw is from ``softmax(score / temperature)``, one by one without replacement; with temperature 0 it is
+    deterministic. Popularity, greedy-by-model and behaviour policies are this class with
     different scores.
 
     Attributes:
@@ -168,13 +168,13 @@ def _sharp(scores: Array) -> Array:
 def _plackett_luce(logits: Float32[Array, "B M"], order: Int64[Array, "B K"]) -> Float32[Array, "B"]:
     """Joint log-probability of drawing ``order`` one by one without replacement from ``softmax(logits)``."""
     xp = namespace(logits)
-    total = logits[:, 0] * 0.0
+    total = xp.zeros_like(logits[:, 0])
     for position in range(order.shape[1]):
         top = xp.amax(logits, -1)
         normaliser = top + xp.log(xp.exp(logits - top[:, None]).sum(axis=1))
         picked = order[:, position]
         total = total + gather(logits, picked[:, None])[:, 0] - normaliser
-        logits = scatter(logits, picked, total * 0.0 - float("inf"))
+        logits = scatter(logits, picked, xp.full_like(total, -float("inf")))
     return total
 
 

@@ -124,9 +124,5 @@ class HistoryRing(NamedTuple):
         length = self.length
         first = unbox(self.end) - length
         items = stretch(self.items, first, length)
-        return History(
-            items=items,
-            feedback=stretch(self.feedback, first, length),
-            time_s=stretch(self.time_s, first, length),
-            mask=items != self.padding,
-        )
+        feedback, time_s = stretch(self.feedback, first, length), stretch(self.time_s, first, length)
+        return History(items, feedback, time_s, items != self.padding)

@@ -17,7 +17,7 @@ __all__ = ["FidelityWarning", "shown_items", "task"]
 
 
 class FidelityWarning(UserWarning):
-    """The simulated users failed the check against held-out behaviour, or were never checked."""
+    """The simulated users failed the check against held-out behaviour."""
 
 
 def task(
@@ -64,12 +64,14 @@ def task(
     for warning in fitted.warnings:
         warnings.warn(warning, FidelityWarning, stacklevel=2)
     pool = shown_items(fitted)
-    slate_size = slate_size or max(fitted.facts.sizes[0], 1)
-    num_candidates = num_candidates or min(max(4 * slate_size, 20), pool.size)
+    if slate_size is None:
+        slate_size = max(fitted.facts.sizes[0], 1)
+    if num_candidates is None:
+        num_candidates = min(max(4 * slate_size, 20), pool.size)
     model = LearnedUsers(fitted)
     return Task(
         model,
-        ChannelReward(model.schema, reward or {model.schema.names[fitted.plan.primary]: 1.0}),
+        ChannelReward(model.schema, {model.schema.names[fitted.plan.primary]: 1.0} if reward is None else reward),
         slate_size=slate_size,
         candidates=PooledCandidates(num_candidates, pool),
         action=action,

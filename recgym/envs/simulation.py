@@ -56,14 +56,19 @@ class SimulationState(NamedTuple):
 class Simulation:
     """B users of one task, side by side.
 
-    Users whose episode has ended stay as they are until :meth:`reset_rows` puts new ones in their place: when to do so
-    is the business of the faces (:class:`recgym.envs.RecVectorEnv` and others). :meth:`reset` must come first.
+    Users whose episode has ended are stepped on with the others until :meth:`reset_rows` puts new ones in their place;
+    what they do until then means nothing. When to reset is the business of the faces
+    (:class:`recgym.envs.RecVectorEnv` and others). :meth:`reset` must come first.
 
     Args:
         task: what is simulated.
         num_users: B.
         device: ``"cpu"`` or another torch device, or ``"numpy"``, which is faster for few users.
         seed: root seed of the users' randomness.
+        first_row: place of the first user in a larger population of which this is a block.
+
+    Raises:
+        ValueError: there are no users, or the model does not run on the device.
 
     Attributes:
         task: what is simulated; its model lives on :attr:`device`.
@@ -77,7 +82,7 @@ class Simulation:
         padded_features: item features with a row of zeros for the padding id, ``[N + 1, D]``.
     """
 
-    def __init__(self, task: Task, num_users: int, *, device: str = "cpu", seed: int = 0) -> None:
+    def __init__(self, task: Task, num_users: int, *, device: str = "cpu", seed: int = 0, first_row: int = 0) -> None:
         if num_users < 1:
             raise ValueError(f"at least 1 user is needed, found num_users={num_users}")
         if device == "numpy" and not task.model.runs_on_numpy:
@@ -95,6 +100,7 @@ class Simulation:
             [features, namespace(features).zeros_like(features[:1])], 0
         )
         self._rows = arange(num_users, device)
+        self._first_row = first_row
         self._one = full((), 1, "int64", device)
         self.ring = HistoryRing.empty(num_users, task.window, len(self.model.schema), self.model.num_items, device)
         self.clock_s = zeros((num_users,), "float64", device)
@@ -109,7 +115,7 @@ class Simulation:
         if seed is not None:
             self.generator = make_generator(seed, "users", device=self.device)
         self._ahead = None
-        self.users = self.model.sample_users(self.num_users, self.generator)
+        self.users = self.model.sample_users(self.num_users, self.generator, self._rows + self._first_row)
         self._start_rows(self._rows, self.users)
         self._draw_candidates()
 
@@ -118,7 +124,7 @@ class Simulation:
         rows = namespace(mask).where(mask)[0]
         if rows.shape[0] == 0:
             return
-        fresh = self.model.sample_users(int(rows.shape[0]), self.generator, rows)
+        fresh = self.model.sample_users(int(rows.shape[0]), self.generator, rows + self._first_row)
         self.users = set_rows(self.users, rows, fresh)
         self._start_rows(rows, fresh)
 

@@ -62,12 +62,12 @@ class RecEnv(gym.Env[Any, Any]):
             raise ValueError("reset() must be called before step()")
         simulation = self.simulation
         transition = simulation.step(from_numpy(check_action(simulation.task, action), simulation.device))
-        reward = to_numpy(transition.reward)[0]
+        reward = transition.reward
         return (
             _row(simulation.observation()),
-            float(reward) if reward.ndim == 0 else reward,
-            bool(transition.terminated[0]),
-            bool(transition.truncated[0]),
+            float(reward[0]) if reward.ndim == 1 else to_numpy(reward)[0],
+            transition.terminated.item(),
+            transition.truncated.item(),
             step_info(simulation, transition, 0),
         )
 

@@ -29,7 +29,8 @@ class Task:
             is the model's ``has_left``.
         window: T, events that the history keeps; at least K.
         costs: named quantities that a constrained agent must keep in bounds, reported in ``info["costs"]``.
-        mask_consumed: whether items in the visible history are masked from being shown again.
+        mask_consumed: whether items in the visible history are masked: ``info["action_mask"]`` and ``action_masks()``
+            say so, and agents of recgym and the oracle keep to it. The environment shows what it is told to show.
         name: for messages and checkpoints.
     """
 

@@ -14,7 +14,7 @@ from recgym.envs.task import Task
 
 __all__ = ["FEW_USERS", "RecVectorEnv", "default_device", "numpy_observation", "root_seed", "step_info"]
 
-FEW_USERS = 1024
+FEW_USERS = 4096
 """Up to this many users, numpy arrays step faster than tensors on a CPU (``benchmarks/env_speed.py``)."""
 _ALL_ROWS = slice(None)
 
@@ -94,14 +94,17 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         """What is simulated."""
         return self.simulation.task
 
-    def reset(  # type: ignore[override]
+    def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Start all users anew, or those of ``options["reset_mask"]`` (a bool array ``[B]``).
 
         Raises:
-            ValueError: the mask is not a bool array ``[B]``, or the environment was never reset as a whole.
+            ValueError: the seed is not one integer, the mask is not a bool array ``[B]``, or the environment was never
+                reset as a whole.
         """
+        if seed is not None and not isinstance(seed, int | np.integer):
+            raise ValueError(f"one seed starts all users: found {type(seed).__name__}, expected an integer")
         mask = (options or {}).get("reset_mask")
         if mask is None:
             self.simulation.reset(seed)
@@ -163,6 +166,7 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.simulation.reset_rows(from_numpy(ended, self.simulation.device))
         self._ended = np.zeros(self.num_envs, dtype=bool)
         info["final_info"] = dict(info)
+        info = _blank(info, ended)
         info.update(step_info(self.simulation, None))  # groups and masks of the users who are there now
         info["final_obs"] = final
         info["_final_obs"] = info["_final_info"] = ended

@@ -3,14 +3,17 @@
 from typing import Any
 
 import numpy as np
+import torch
 
 from recgym.agents.base import ActionSpec, ScoredPolicy
-from recgym.arrays import full, namespace
+from recgym.arrays import namespace, to_numpy
 from recgym.data.schema import InteractionLog
 from recgym.envs.rewards import Outcome
 from recgym.envs.task import Task
 from recgym.simulators.learned import FittedSimulator, ObservableScorer
 from recgym.types import Array, History, Response
+
+_MASKED = -1e9
 
 __all__ = ["action_spec", "greedy_by_model", "item_popularity"]
 
@@ -41,24 +44,30 @@ def item_popularity(log: InteractionLog, channel: str) -> np.ndarray:
     return rate
 
 
-def greedy_by_model(fitted: FittedSimulator, task: Task) -> ScoredPolicy[Any]:
+def greedy_by_model(fitted: FittedSimulator, task: Task, device: str = "cpu") -> ScoredPolicy[Any]:
     """Ranks candidates by the reward that a fitted simulator expects, given only what a system sees.
 
     Args:
         fitted: the learned users; their log's items are the task's.
         task: gives the reward, the slate size and the observation (a :class:`recgym.envs.HistoryObserver`).
+        device: torch device that scores; observations may live anywhere.
     """
-    scorer = ObservableScorer(fitted, task.slate_size)
+    scorer = ObservableScorer(fitted, task.slate_size, device)
 
     def score(observation: Any) -> Array:
-        items = observation["history_items"]
-        mask = items != task.model.num_items
-        gap = observation["history_gap_s"]
-        history = History(items, observation["history_feedback"], -gap.double(), mask)
-        profile = observation.get("profile")
-        if profile is None:
-            profile = full((items.shape[0], 0), 0.0, "float32", str(items.device))
-        return _reward_of(task, observation["candidates"], scorer(history, profile, observation["candidates"]))
+        given = observation["history_items"]
+        seen = {name: torch.as_tensor(value, device=device) for name, value in observation.items()}
+        items = seen["history_items"]
+        users, n = items.shape[0], task.model.num_items
+        candidates = seen.get("candidates", torch.arange(n, device=device).expand(users, n))
+        profile = seen.get("profile", torch.zeros(users, 0, device=device))
+        # Times count back from now.
+        history = History(items, seen["history_feedback"], -seen["history_gap_s"].double(), items != n)
+        scores = _reward_of(task, candidates, scorer(history, profile, candidates))
+        if task.mask_consumed:
+            consumed = (candidates[:, :, None] == items[:, None, :]).any(-1)
+            scores = torch.where(consumed, _MASKED, scores)
+        return to_numpy(scores) if isinstance(given, np.ndarray) else scores.to(given.device)
 
     return ScoredPolicy(action_spec(task), score)
 

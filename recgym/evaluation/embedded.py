@@ -10,7 +10,7 @@ from recgym.envs.interest_evolution import task as interest_evolution
 from recgym.envs.task import Task
 from recgym.evaluation.baselines import action_spec
 from recgym.evaluation.rollout import rollout
-from recgym.seeding import make_generator
+from recgym.seeding import child_seed, make_generator
 from recgym.types import Array
 
 __all__ = ["EmbeddedLog", "embedded_log"]
@@ -48,7 +48,7 @@ def embedded_log(users: int = 1500, seed: int = 0) -> EmbeddedLog:
         return (topics * observation["profile"][:, None, :]).sum(-1)
 
     behaviour: ScoredPolicy[NoState] = ScoredPolicy(action_spec(truth), affinity, temperature=0.5, mix=0.2)
-    played = rollout(behaviour, truth, users=users, seeds=(seed,), record=True)
+    played = rollout(behaviour, truth, users=users, seeds=(child_seed(seed, "embedded log"),), record=True)
     arrivals = uniform(make_generator(seed, "arrivals", device="numpy"), (users,)) * (DAYS * 86_400.0)
     log = played.to_log(arrivals_s=arrivals.astype("float64"))
     return EmbeddedLog(replace(log, source="embedded log"), truth)

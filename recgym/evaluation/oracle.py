@@ -14,6 +14,7 @@ from recgym.types import Array, Decision, Generator
 __all__ = ["OneStepOracle"]
 
 _ROWS = 65_536
+_FORBIDDEN = -1e30
 
 
 class OneStepOracle:
@@ -47,8 +48,10 @@ class OneStepOracle:
         rows = arange(users, device)
         chosen: list[Array] = []
         taken = full(tuple(items.shape), False, "bool", device)
+        forbidden = ~simulation.allowed()
         for _ in range(k):
             values = self._values(items, [items[rows, index] for index in chosen])
+            values[forbidden] = _FORBIDDEN  # still above those already chosen, so that a slate can always be filled
             values[taken] = -float("inf")
             best = values.argmax(-1)
             taken[rows, best] = True

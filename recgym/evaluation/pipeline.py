@@ -107,8 +107,8 @@ def run_pipeline(
 
     Returns:
         What JSON can hold: ``dataset``, ``fidelity`` (channel to ``auc``, ``ece``, ``baselines``, ...),
-        ``session_length``, ``gate``, ``policies`` (name to ``return``, ``low``, ``high``, ...), ``truth``, ``learning_curve``, ``seconds``,
-        ``warnings``.
+        ``session_length``, ``gate``, ``policies`` (name to ``return``, ``low``, ``high``, ...),
+        ``truth``, ``learning_curve``, ``seconds``, ``warnings``.
     """
     config = config or PipelineConfig()
     run = _Run(say)

@@ -196,7 +196,7 @@ def _block(
     max_steps: int,
     device: str,
 ) -> _Block:
-    simulation = Simulation(task, users, device=device, seed=child_seed(seed, "block", index))
+    simulation = Simulation(task, users, device=device, seed=child_seed(seed, "block", index), first_row=index * BLOCK)
     simulation.reset()
     # A class that makes policies has their methods too, so it looks like one.
     made = isinstance(policy, Policy) and not isinstance(policy, type)

@@ -119,7 +119,11 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
         levels = np.asarray(config.clickbait, dtype=np.float32)
         if levels.size == 0 or levels.min() < 0 or levels.max() > 1:
             raise ValueError("clickbait levels must lie in [0, 1] and there must be at least one")
-        choc, group = np.unique(np.atleast_1d(np.asarray(config.choc, dtype=np.float32)), return_inverse=True)
+        values = np.atleast_1d(np.asarray(config.choc, dtype=np.float32))
+        _, first, group = np.unique(values, return_index=True, return_inverse=True)
+        # Groups are numbered as they appear: the rank of a group's hidden choc must not show in its id.
+        appearance = np.argsort(np.argsort(first))
+        choc, group = values[np.sort(first)], appearance[group]
         self.schema = FeedbackSchema((Channel("engagement", ChannelKind.DURATION, low=-float("inf")),))
         self.num_items = levels.size
         self.profile_size = 1
@@ -217,4 +221,4 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
 
     def observe(self, state: SatisfactionState) -> Observed:
         """See :class:`UserModel`. The profile is the group signal."""
-        return Observed(profile=state.signal[:, None], group=state.group)
+        return Observed(profile=state.signal[:, None], group=state.group if self._choc.shape[0] > 1 else None)

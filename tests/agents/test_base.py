@@ -15,8 +15,6 @@ from recgym.types import Array
 SCORES = np.array([[0.5, -1.0, 2.0, 0.0], [3.0, 2.9, -2.0, 0.1]], dtype=np.float32)
 
 
-
-
 def plackett_luce(scores: np.ndarray, slate: tuple[int, ...], temperature: float) -> float:
     """Probability of drawing a slate item by item without replacement."""
     weights = np.exp(scores.astype(np.float64) / temperature)
@@ -119,3 +117,12 @@ def test_a_mapped_policy_sees_what_the_mapping_makes() -> None:
 def test_settings_outside_their_range_are_refused(temperature: float, mix: float) -> None:
     with pytest.raises(ValueError, match=r"temperature must not be negative and mix must lie in \[0, 1\]"):
         ScoredPolicy[NoState](ActionSpec(4, 1, 4), identity, temperature, mix)
+
+
+@pytest.mark.parametrize("device", ["numpy", "cpu"])
+def test_candidates_masked_by_an_infinite_score_keep_propensities(device: str) -> None:
+    scores = from_numpy(np.array([[-np.inf, 1.0, 0.0]], dtype=np.float32), device)
+    policy: ScoredPolicy[NoState] = ScoredPolicy(ActionSpec(3, 2, 3), lambda seen: seen, temperature=1.0)
+    decision, _ = policy.act(scores, policy.init_state(1, device), make_generator(0, "mask", device=device))
+    chance = 1 / (1 + np.exp(-1.0)) if int(decision.action[0, 0]) == 1 else 1 / (1 + np.exp(1.0))
+    assert float(np.exp(to_numpy(decision.log_propensity)[0])) == pytest.approx(chance, rel=1e-5)

@@ -7,6 +7,7 @@ import pytest
 from recgym.envs import AutoresetMode, RecVectorEnv
 from recgym.envs.interest_evolution import task as interest_evolution
 from recgym.envs.long_term_satisfaction import task as long_term_satisfaction
+from recgym.envs.vector import FEW_USERS
 from tests.testing.tasks import clicks, masked, small
 
 
@@ -87,10 +88,10 @@ def test_choc_of_each_user_and_their_groups() -> None:
     chocs = [14.0, 6.0, 14.0, 21.0]
     env = RecVectorEnv(long_term_satisfaction(choc=chocs), 4, autoreset_mode="SameStep", seed=0)
     _, info = env.reset()
-    assert info["group"].tolist() == [1, 0, 1, 2]
+    assert info["group"].tolist() == [0, 1, 0, 2], "numbered as they appear: ids do not rank the hidden choc"
     for _ in range(141):
         *_, info = env.step(np.full(4, 29))
-        assert info["group"].tolist() == [1, 0, 1, 2]
+        assert info["group"].tolist() == [0, 1, 0, 2]
     assert env.simulation.users.choc.tolist() == chocs
 
 
@@ -128,8 +129,8 @@ def test_gymnasium_changes_rewards_of_it(wrapper: str) -> None:
 
 
 def test_many_users_are_tensors_and_few_are_numpy() -> None:
-    assert RecVectorEnv(long_term_satisfaction(), 1024).simulation.device == "numpy"
-    assert RecVectorEnv(long_term_satisfaction(), 1025).simulation.device == "cpu"
+    assert RecVectorEnv(long_term_satisfaction(), FEW_USERS).simulation.device == "numpy"
+    assert RecVectorEnv(long_term_satisfaction(), FEW_USERS + 1).simulation.device == "cpu"
 
 
 def test_the_default_seed_differs_each_time() -> None:
