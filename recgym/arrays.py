@@ -33,6 +33,7 @@ __all__ = [
 
 Tree = TypeVar("Tree")
 
+_CELL = np.zeros(1, dtype=np.float32)
 _TORCH_DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64, "bool": torch.bool}
 
 
@@ -71,7 +72,11 @@ def unbox(array: Array | np.generic | float | int) -> Array | float | int:
 
 def box(value: Array | float | int) -> Array:
     """The inverse of :func:`unbox`: a number as a float32 numpy array ``[1]``; an array as it is."""
-    return np.array([value], dtype=np.float32) if isinstance(value, (float, int)) else value
+    if not isinstance(value, (float, int)):
+        return value
+    array = _CELL.copy()  # half the price of an array from a list
+    array[0] = value
+    return array
 
 
 def device_of(source: Generator | Array) -> str:

@@ -114,7 +114,7 @@ class Simulation:
         """Start all users anew; with a seed, from a fresh generator."""
         if seed is not None:
             self.generator = make_generator(seed, "users", device=self.device)
-        self._ahead = None
+            self._ahead = None
         self.users = self.model.sample_users(self.num_users, self.generator, self._rows + self._first_row)
         self._start_rows(self._rows, self.users)
         self._draw_candidates()

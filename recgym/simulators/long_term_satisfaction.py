@@ -221,4 +221,4 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
 
     def observe(self, state: SatisfactionState) -> Observed:
         """See :class:`UserModel`. The profile is the group signal."""
-        return Observed(profile=state.signal[:, None], group=state.group if self._choc.shape[0] > 1 else None)
+        return Observed(state.signal[:, None], None, state.group if self._choc.shape[0] > 1 else None)
