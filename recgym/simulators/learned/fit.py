@@ -53,7 +53,9 @@ def fit(
     What the log lacks is handled as follows, and said in the report's notes.
 
     * No slates (ratings, purchases, plain sequences): nothing says what was passed over.
-      For each consumption, ``config.negatives`` items of the log are sampled as passed over. Whether an item is taken
+      For each consumption, ``config.negatives`` items are sampled as passed over, uniformly among those that the log
+      has shown strictly before (among all of the log if it has no times). With times, the row in which an item is seen
+      for the first time is history only: nothing could have been passed over in its favour. Whether an item is taken
       is then a channel of its own (one of the log that is always 1, else ``consumed``), and ratings are modelled
       given that it is. The level of that channel's rate is a matter of ``negatives``; only the order of items means
       something.
@@ -66,14 +68,20 @@ def fit(
         progress: called after each pass over the log.
 
     Raises:
-        ValueError: the log has no time to hold out, or a channel without any value.
+        ValueError: the log has no feedback at all, no time to hold out, or a channel without any value.
     """
     config = config or LearnedConfig()
     source = exposure_source(log)
     imputing = make_generator(seed, "imputed exposures", device="numpy")
     behaviour = Behaviour.of(log, source, config.negatives, config.session_gap_s, imputing)
-    plan = ResponsePlan.fit(behaviour.schema, behaviour.row_labels, behaviour.row_observed)
+    if behaviour.taken_item.size == 0:
+        raise ValueError(
+            f"{log.source}: no row has any feedback, so there is nothing to learn; "
+            "at least one click or other feedback was expected"
+        )
     held_out = _held_out(behaviour, log.time_unit, config.validation_fraction)
+    telling = behaviour.row_observed.any(1)
+    plan = ResponsePlan.fit(behaviour.schema, behaviour.row_labels[telling], behaviour.row_observed[telling])
     primary = plan.schema.names[plan.primary]
     rates = size_rates(log, source, primary)
     timed = log.time_unit == "s"
@@ -186,7 +194,8 @@ def _initial_network(
         hidden=config.hidden, item_width=config.item_width, dropout=config.dropout, rivals=log.has_slates,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(child_seed(seed, "weights"))
+        # Not torch.manual_seed: it would seed the generators of other devices too, which the fork does not give back.
+        torch.default_generator.manual_seed(child_seed(seed, "weights"))
         largest = torch.from_numpy(np.abs(behaviour.taken_feedback).max(0, initial=0.0))
         network = ResponseNetwork(shape, plan.schema, torch.where(largest > 0, largest, 1.0))
     training = ~held_out[behaviour.row_step]
@@ -195,9 +204,11 @@ def _initial_network(
     with torch.no_grad():
         network.out.bias.copy_(plan.marginal(labels[rows], observed[rows]))
     if shape.context:
-        seen = data.context[torch.from_numpy(training)]
+        seen = data.context[rows & observed.any(1)]
+        spread = seen.std(0)
         network.context_mean.copy_(seen.mean(0))
-        network.context_sd.copy_(seen.std(0).clamp(min=0.05))
+        # What never varied has taught nothing: an infinite scale leaves it out where it differs later.
+        network.context_sd.copy_(torch.where(spread > 0, spread.clamp(min=0.05), torch.inf))
     counts = np.bincount(behaviour.row_item[training & behaviour.row_real], minlength=log.n_items)
     if log.has_slates:
         counts = counts + np.bincount(behaviour.taken_item, minlength=log.n_items)
@@ -218,10 +229,13 @@ def _notes(
     notes = []
     if source is ExposureSource.IMPUTED:
         channel = simulated_schema(log, source)[1]
+        among = "of all items of the log"
+        if log.time_unit == "s":
+            among = "of the items seen strictly before it, and first appearances of items were left out"
         notes.append(
             f"EXPOSURES WERE IMPUTED: the log does not say what users passed over; {config.negatives} random items "
-            f"were added to each consumption, with {channel} = 0. The order of items is learned from that, the level "
-            "of the rate is not."
+            f"were added to each consumption, with {channel} = 0, drawn out {among}. The order of items is learned "
+            "from that, the level of the rate is not."
         )
     elif behaviour.step_taken.all():
         notes.append(

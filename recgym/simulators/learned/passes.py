@@ -78,7 +78,7 @@ class Windows:
         fresh = fresh_user | (np.diff(number, prepend=-1) != 0)
         first = np.flatnonzero(fresh)
         start = np.maximum(base[first] + number[first] * window - warm_up, behaviour.user_event_start[user[first]])
-        end = np.maximum.reduceat(before + behaviour.step_taken, first)
+        end = np.maximum.reduceat(behaviour.step_after, first)
         return cls(np.append(first, user.size), start, end)
 
     def __len__(self) -> int:
@@ -111,7 +111,7 @@ class Windows:
         steps = ranges(self.first_step[chosen], self.first_step[chosen + 1])
         window = np.repeat(np.arange(chosen.size), self.first_step[chosen + 1] - self.first_step[chosen])
         before = behaviour.step_events[steps] - first[window]
-        after = before + behaviour.step_taken[steps]
+        after = behaviour.step_after[steps] - first[window]
         index = torch.from_numpy(window)
         return steps, explain(
             network, data, steps, states[index, torch.from_numpy(before)], states[index, torch.from_numpy(after)], drop
@@ -146,7 +146,6 @@ def _encode(
     vectors = network.item_vectors(data.taken_item[index], hidden)
     brought = network.consumption(vectors, torch.from_numpy(behaviour.taken_feedback)[index])
     brought = brought / torch.from_numpy(np.repeat(counts, counts)).float()[:, None]
-    inputs = torch.zeros(first.size * width, brought.shape[1] + 1)
     total = torch.zeros(first.size * width, brought.shape[1]).index_add(
         0, torch.from_numpy(np.repeat(slot, counts)), brought
     )
@@ -242,10 +241,10 @@ def running_states(network: ResponseNetwork, data: Prepared, budget: int = 200_0
         states = _encode(network, data, start[block], end[block], None)
         steps = ranges(step_start[block], step_start[block + 1])
         row = torch.from_numpy(np.repeat(np.arange(block.size), step_start[block + 1] - step_start[block]))
-        column = behaviour.step_events[steps] - start[behaviour.step_user[steps]]
+        first = torch.from_numpy(start[behaviour.step_user[steps]])
         index = torch.from_numpy(steps)
-        before[index] = states[row, torch.from_numpy(column)]
-        after[index] = states[row, torch.from_numpy(column + behaviour.step_taken[steps])]
+        before[index] = states[row, torch.from_numpy(behaviour.step_events[steps]) - first]
+        after[index] = states[row, torch.from_numpy(behaviour.step_after[steps]) - first]
     return before, after
 
 

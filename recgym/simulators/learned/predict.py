@@ -90,9 +90,11 @@ def predict(fitted: FittedSimulator, log: InteractionLog, seed: int = 0) -> Pred
     """Predict every exposure of a log that lies after the simulator's end of log.
 
     Each prediction uses all that happened before the exposure, earlier held-out behaviour included, and nothing of the
-    exposure itself (teacher forcing). Rows up to the simulator's end of log only serve as the users' history. What was
-    known of the items starts from what the simulator knew at its end of log. Items and users are matched by their
-    original ids; unknown ones get the unknown item's embedding and a history of what the log holds of them.
+    exposure itself (teacher forcing). In a log with times, before means strictly earlier: what is recorded at the very
+    time of an exposure tells nothing of it. Exposures are imputed by the rule of the fit. Rows up to the simulator's
+    end of log only serve as the users' history. What was known of the items starts from what the simulator knew at its
+    end of log. Items and users are matched by their original ids; unknown ones get the unknown item's embedding and a
+    history of what the log holds of them.
 
     Args:
         fitted: the simulator.
@@ -105,18 +107,22 @@ def predict(fitted: FittedSimulator, log: InteractionLog, seed: int = 0) -> Pred
     _check_log(fitted, log)
     facts = fitted.facts
     imputing = make_generator(seed, "imputed exposures of a check", device="numpy")
-    behaviour = Behaviour.of(log, facts.exposures, fitted.config.negatives, fitted.config.session_gap_s, imputing)
     network_id = _match(log.item_ids, fitted.item_ids)
     log_id = _match(fitted.item_ids, log.item_ids)
+    known = None if fitted.context is None else fitted.context.remapped(log_id, log.n_items)
+    behaviour = Behaviour.of(
+        log, facts.exposures, fitted.config.negatives, fitted.config.session_gap_s, imputing,
+        None if known is None else known.first_time,
+    )  # fmt: skip
     cut, rows_after = _cut(fitted, log)
     steps = np.flatnonzero(behaviour.step_time > cut[behaviour.step_user])
     if steps.size == 0:
         raise ValueError(f"{log.source}: no exposure lies after the end of the log that the simulator was fitted to")
     context = None
-    if fitted.context is not None:
+    if known is not None:
         primary = fitted.schema.names[fitted.plan.primary]
         stream = ItemStream.of(log, facts.exposures, primary, fitted.size_rates).pick(rows_after)
-        context = fitted.context.remapped(log_id, log.n_items).extended(stream)
+        context = known.extended(stream)
     data = prepare(log, behaviour, fitted.users, context, network_id, fitted.n_items, fitted.config.history)
     states = running_states(fitted.network, data)
 
@@ -133,7 +139,7 @@ def predict(fitted: FittedSimulator, log: InteractionLog, seed: int = 0) -> Pred
     labels = behaviour.row_labels[row]
     modelled = fitted.plan.modelled(torch.from_numpy(labels), torch.from_numpy(behaviour.row_observed[row])).numpy()
     ends = leave_labels(behaviour, _leave_end(fitted, log), fitted.config.session_gap_s)
-    known = ends.known[steps]
+    closed = ends.known[steps]
     return Predictions(
         user=behaviour.step_user[behaviour.row_step[row]],
         labels=labels,
@@ -141,11 +147,11 @@ def predict(fitted: FittedSimulator, log: InteractionLog, seed: int = 0) -> Pred
         positive=np.concatenate(positive),
         mean=np.concatenate(mean),
         baselines=fitted.rates.predict(data.row_item.numpy()[row], behaviour.row_position[row]),
-        steps_user=behaviour.step_user[steps][known],
-        session=behaviour.step_session[steps][known],
-        step_index=behaviour.step_index[steps][known],
-        leave=np.concatenate(leave)[known],
-        last=ends.last[steps][known],
+        steps_user=behaviour.step_user[steps][closed],
+        session=behaviour.step_session[steps][closed],
+        step_index=behaviour.step_index[steps][closed],
+        leave=np.concatenate(leave)[closed],
+        last=ends.last[steps][closed],
         history_rows=int((~rows_after).sum()),
     )
 

@@ -67,12 +67,12 @@ class SessionFacts:
         if not learnable:
             return cls(1.0, 1.0 / mean_session_steps, np.zeros(0))
         same_user = behaviour.step_user[1:] == behaviour.step_user[:-1]
-        same_session = same_user & (behaviour.step_session[1:] == behaviour.step_session[:-1])
+        known = (behaviour.step_session[1:] >= 0) & (behaviour.step_session[:-1] >= 0)
+        same_session = same_user & known & (behaviour.step_session[1:] == behaviour.step_session[:-1])
         pause = np.diff(behaviour.step_time)
         spent = behaviour.row_labels.astype(np.float64) @ seconds_of(behaviour.schema)
         spent_step = np.add.reduceat(spent, behaviour.step_rows[:-1])
         rest = np.maximum(pause - spent_step[:-1], 0.0)[same_session]
-        known = (behaviour.step_session[1:] >= 0) & (behaviour.step_session[:-1] >= 0)
         gaps = np.sort(pause[same_user & ~same_session & known])
         if gaps.size > MAX_GAPS:
             gaps = np.quantile(gaps, np.linspace(0, 1, MAX_GAPS))

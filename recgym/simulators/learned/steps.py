@@ -90,8 +90,11 @@ class Behaviour:
         user_event_start: first event of each user.
         step_user: user of each exposure.
         step_time: its time.
-        step_events: events before it: the user's own are ``user_event_start[user] .. step_events-1``.
-        step_taken: whether the exposure is itself an event, with index ``step_events``.
+        step_events: end of the events before it: the user's own are ``user_event_start[user] .. step_events-1``.
+            In a log with times they lie strictly earlier: what is recorded at the very time of the exposure may be its
+            own feedback recorded once more.
+        step_after: end of the events up to and including it.
+        step_taken: whether the exposure is itself an event, with index ``step_after - 1``.
         step_session: its session, -1 if unknown.
         step_index: exposures before it in the same session.
         step_size: items shown; 0 where exposures are imputed, as nothing is known about it.
@@ -116,6 +119,7 @@ class Behaviour:
     step_user: Int64[np.ndarray, "S"]
     step_time: Float64[np.ndarray, "S"]
     step_events: Int64[np.ndarray, "S"]
+    step_after: Int64[np.ndarray, "S"]
     step_taken: Bool[np.ndarray, "S"]
     step_session: Int64[np.ndarray, "S"]
     step_index: Int64[np.ndarray, "S"]
@@ -136,6 +140,7 @@ class Behaviour:
         negatives: int,
         session_gap_s: float,
         generator: np.random.Generator,
+        first_seen: Float64[np.ndarray, "N"] | None = None,
     ) -> "Behaviour":
         """Arrange a log.
 
@@ -145,6 +150,7 @@ class Behaviour:
             negatives: items sampled as passed over for each consumption, if exposures are imputed.
             session_gap_s: a longer pause starts a new session, where the log has no sessions.
             generator: source of the sampled items.
+            first_seen: when each item was first seen before the log began, infinity if it was not.
         """
         schema, imputed = simulated_schema(log, source)
         frame = _stepped(log.frame, source)
@@ -161,6 +167,7 @@ class Behaviour:
 
         is_event = np.logical_or.reduceat(taken, first[:-1])
         event_of_step = np.cumsum(is_event) - is_event
+        events_before = _events_before(user, time, event_of_step) if log.time_unit == "s" else event_of_step
         event_user, event_time = user[is_event], time[is_event]
         event_gap = np.diff(event_time, prepend=np.nan)
         event_gap[np.diff(event_user, prepend=-1) != 0] = np.nan
@@ -176,7 +183,9 @@ class Behaviour:
         )
         size = np.bincount(row_step, minlength=n_exposures)
         if imputed is not None:
-            rows = _impute(rows, schema.index(imputed), negatives, generator)
+            first_time = _first_time(log, first_seen)
+            row_time = time[is_exposure][row_step]
+            rows = _impute(rows, schema.index(imputed), negatives, first_time, row_time, generator)
             size = np.zeros_like(size)
         session = frame["session"].fill_null(-1).to_numpy()[first[:-1]][is_exposure]
         if (session < 0).all() and log.time_unit == "s":
@@ -186,8 +195,9 @@ class Behaviour:
             taken_item=item[taken], taken_feedback=feedback[taken], taken_time=time[step[taken]],
             taken_event=taken_event, event_time=event_time, event_gap=event_gap, event_start=offsets(taken_event,
             event_time.size), user_event_start=offsets(event_user, log.n_users),
-            step_user=user[is_exposure], step_time=time[is_exposure], step_events=event_of_step[is_exposure],
-            step_taken=is_event[is_exposure], step_session=session, step_index=_index_in_session(session),
+            step_user=user[is_exposure], step_time=time[is_exposure], step_events=events_before[is_exposure],
+            step_after=(event_of_step + is_event)[is_exposure], step_taken=is_event[is_exposure],
+            step_session=session, step_index=_index_in_session(session),
             step_size=size, step_rows=offsets(rows.step, n_exposures),
             row_step=rows.step, row_item=rows.item, row_position=rows.position, row_labels=rows.labels,
             row_observed=rows.observed, row_real=rows.real,
@@ -212,6 +222,8 @@ class Behaviour:
     def repeats(self, length: int, block: int = 200_000) -> Float32[np.ndarray, "R"]:
         """How often each row's item is among the user's last ``length`` consumptions before the exposure."""
         counts = np.zeros(self.row_item.size, dtype=np.float32)
+        if self.taken_item.size == 0:
+            return counts
         for start in range(0, counts.size, block):
             rows = slice(start, start + block)
             steps, inverse = np.unique(self.row_step[rows], return_inverse=True)
@@ -253,17 +265,47 @@ def _feedback(frame: pl.DataFrame, schema: FeedbackSchema, imputed: str | None) 
     return values, observed
 
 
-def _impute(rows: _Rows, gate: int, negatives: int, generator: np.random.Generator) -> _Rows:
-    """Add ``negatives`` uniformly sampled items of the log to each row, as passed over.
+def _events_before(user: np.ndarray, time: np.ndarray, event_of_step: np.ndarray) -> np.ndarray:
+    """End of the events strictly before each step: steps of a user at the same time are no history of each other."""
+    fresh = (np.diff(user, prepend=-1) != 0) | (np.diff(time, prepend=-np.inf) != 0)
+    events: np.ndarray = event_of_step[np.flatnonzero(fresh)[np.cumsum(fresh) - 1]]
+    return events
 
-    Those that the user took in the same step fall out.
+
+def _first_time(log: InteractionLog, earlier: np.ndarray | None) -> np.ndarray:
+    """When each item was first seen, infinity if never; of a log without times, all have been there from the start."""
+    item = log.frame["item"].to_numpy()
+    first = np.full(log.n_items, np.inf) if earlier is None else earlier.copy()
+    if log.time_unit == "s":
+        np.minimum.at(first, item, log.frame["time_s"].to_numpy())
+    else:
+        first[item] = -np.inf
+    return first
+
+
+def _impute(
+    rows: _Rows,
+    gate: int,
+    negatives: int,
+    first_time: np.ndarray,
+    row_time: np.ndarray,
+    generator: np.random.Generator,
+) -> _Rows:
+    """Add ``negatives`` items to each row, as passed over: drawn uniformly among those seen before the row's time.
+
+    Those that the user took in the same step fall out. A row in which an item is seen for the first time is not to be
+    explained and gets none: no item can be passed over before it is seen, so "never seen" would tell what was taken.
     """
-    catalogue = np.unique(rows.item)
-    step = np.repeat(rows.step, negatives)
-    item = catalogue[generator.integers(catalogue.size, size=step.size)]
-    span = int(catalogue[-1]) + 1
+    catalogue = np.flatnonzero(first_time < np.inf)
+    catalogue = catalogue[np.argsort(first_time[catalogue], kind="stable")]
+    there = np.searchsorted(first_time[catalogue], row_time)
+    known = first_time[rows.item] < row_time
+    step = np.repeat(rows.step[known], negatives)
+    item = catalogue[(generator.random(step.size) * np.repeat(there[known], negatives)).astype(np.int64)]
+    span = first_time.size
     keep = ~np.isin(step * span + item, rows.step * span + rows.item)
     step, item = step[keep], item[keep]
+    explained = rows.observed & known[:, None]
     labels = np.zeros((step.size, rows.labels.shape[1]), dtype=np.float32)
     observed = np.zeros(labels.shape, dtype=bool)
     observed[:, gate] = True
@@ -271,7 +313,7 @@ def _impute(rows: _Rows, gate: int, negatives: int, generator: np.random.Generat
     return _Rows(
         np.concatenate([rows.step, step])[order], np.concatenate([rows.item, item])[order],
         np.full(order.size, -1), np.concatenate([rows.labels, labels])[order],
-        np.concatenate([rows.observed, observed])[order],
+        np.concatenate([explained, observed])[order],
         np.concatenate([rows.real, np.zeros(step.size, dtype=bool)])[order],
     )  # fmt: skip
 

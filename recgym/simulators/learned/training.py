@@ -151,7 +151,8 @@ def train(
     history: list[Epoch] = []
     best = copy.deepcopy(network.state_dict())
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(make_generator(seed, "dropout", device="numpy").integers(2**62)))
+        # Not torch.manual_seed: it would seed the generators of other devices too, which the fork does not give back.
+        torch.default_generator.manual_seed(int(make_generator(seed, "dropout", device="numpy").integers(2**62)))
         for number in range(1, config.max_epochs + 1):
             loss = trainer.epoch(optimiser, number, rate, seed)
             history.append(Epoch(number, loss, trainer.validate()))
@@ -191,8 +192,7 @@ def refine_leaving(
     """Train the leave head on, in place, with the states as they stand now.
 
     Sessions end far less often than items get feedback, so the head has learned little by the time the rest is done.
-    It is
-    small: passes over exposures alone cost next to nothing. Stops when the loss on the validation tail does.
+    It is small: passes over exposures alone cost next to nothing. Stops when the loss on the validation tail does.
 
     Args:
         network: trained, in evaluation mode.

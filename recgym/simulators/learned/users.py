@@ -151,7 +151,8 @@ class LearnedUsers(UserModel[LearnedState]):
         some = count > 0
         hidden = torch.where(some[:, None], network.move(state.hidden, inputs), state.hidden)
         steps = state.steps + 1
-        # As in the log, where the time between two steps of a session is known and the session's very start is not.
+        # Counted from the end of the first step, so 0 after it as in the log. Later the two differ by a step: a log has
+        # the times at which steps begin, so that it counts the first step in and the present one out.
         first = torch.where(state.steps == 0, clock, state.first_s)
         leave = self._leave_probability(state, hidden, slate, feedback, count, clock - first)
         leaving = uniform(generator, (slate.shape[0],)) < leave

@@ -110,3 +110,26 @@ def plain_log(n_users: int = 60, length: int = 30, timed: bool = True, rated: bo
         frame, FeedbackSchema((channel,)), pl.Series(range(n_users)), pl.Series(range(100, 100 + ITEMS)),
         time_unit="s" if timed else "order",
     )  # fmt: skip
+
+
+def released_log(n_users: int = 80, length: int = 25, n_items: int = 60, days: int = 100) -> InteractionLog:
+    """Nothing to learn: items come out one by one, and users take any of those that are out, all equally likely."""
+    generator = np.random.default_rng(11)
+    day = np.sort(generator.random((n_users, length)) * days, axis=1)
+    out = np.linspace(0, 0.9 * days, n_items)
+    out[:5] = 0.0
+    item = (generator.random(day.shape) * np.searchsorted(out, day, side="right")).astype(np.int64)
+    # Ids must not tell the order in which items came out.
+    item = generator.permutation(n_items)[item]
+    n = item.size
+    none = pl.repeat(None, n, dtype=pl.Int64, eager=True)
+    frame = pl.DataFrame(
+        {
+            "user": np.repeat(np.arange(n_users), length), "item": item.ravel(),
+            "time_s": np.floor(day.ravel() * 86400), "session": none, "slate": none,
+            "position": none.cast(pl.Int32), "propensity": none.cast(pl.Float64),
+            "event": pl.Series(np.ones(n), dtype=pl.Float32),
+        }
+    )  # fmt: skip
+    schema = FeedbackSchema((Channel("event", ChannelKind.BINARY),))
+    return InteractionLog(frame, schema, pl.Series(range(n_users)), pl.Series(range(n_items)))

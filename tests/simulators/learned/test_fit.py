@@ -6,7 +6,7 @@ import torch
 from recgym.data import split_by_time, split_each_user
 from recgym.simulators.learned import LearnedConfig, fit, predict
 from recgym.stats import auc
-from tests.simulators.learned.known import LEAVE, SMALL, fitted, known, plain_log
+from tests.simulators.learned.known import LEAVE, SMALL, fitted, known, plain_log, released_log
 
 
 def test_click_probabilities_of_unseen_behaviour_are_close_to_the_truth() -> None:
@@ -74,6 +74,22 @@ def test_ratings_get_imputed_exposures_and_say_so() -> None:
     rated = found.modelled[:, 1]
     assert auc(found.positive[:, 0], found.labels[:, 0]) > 0.7, "the next item of the walk is easy to tell"
     assert np.corrcoef(found.mean[rated, 1], found.labels[rated, 1])[0, 1] > 0.8, "ratings depend on the item alone"
+
+
+def test_items_that_come_out_over_time_give_no_skill_where_there_is_none() -> None:
+    log = released_log(n_users=400)
+    config = LearnedConfig(hidden=16, item_width=8, max_epochs=4)
+    found = predict(fit(split_by_time(log, 0.2).train, config, seed=0), log)
+    rows = found.modelled[:, 0]
+    assert rows.mean() > 0.99
+    assert auc(found.positive[rows, 0], found.labels[rows, 0]) == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_log_without_any_feedback_is_refused() -> None:
+    log = known().log
+    silent = log.with_frame(log.frame.with_columns(pl.col("click", "watch") * 0, stars=pl.col("stars") * 0))
+    with pytest.raises(ValueError, match="no row has any feedback, so there is nothing to learn"):
+        fit(silent, SMALL)
 
 
 def test_a_channel_that_is_always_one_serves_as_the_imputed_one() -> None:

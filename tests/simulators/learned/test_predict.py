@@ -77,6 +77,13 @@ def test_unknown_items_and_users_are_predicted_too() -> None:
     assert np.allclose(popularity, popularity[0]), "unknown items have no popularity of their own"
 
 
+def test_a_later_log_without_any_feedback_is_predicted_too() -> None:
+    silent = held_out().with_columns(pl.col("click", "watch") * 0, stars=pl.lit(None, dtype=pl.Float32))
+    found = predict(fitted(), known().log.with_frame(silent))
+    assert found.labels.shape[0] == silent.height
+    assert np.isfinite(found.positive).all()
+
+
 def test_order_logs_are_cut_user_by_user() -> None:
     log = plain_log(timed=False)
     simulator = fit(split_each_user(log, 0.5).train, SMALL, seed=0)

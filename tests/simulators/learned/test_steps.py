@@ -4,7 +4,7 @@ import polars as pl
 from recgym.data import Channel, ChannelKind, FeedbackSchema, InteractionLog
 from recgym.simulators.learned.sessions import SessionFacts, leave_labels
 from recgym.simulators.learned.steps import Behaviour, exposure_source, ranges
-from tests.simulators.learned.known import plain_log
+from tests.simulators.learned.known import plain_log, released_log
 
 
 def small_log() -> InteractionLog:
@@ -72,6 +72,48 @@ def test_imputed_rows_are_marked_unobserved_but_for_the_gate_and_never_taken_one
     taken = set(zip(b.row_step[real].tolist(), b.row_item[real].tolist(), strict=True))
     assert not taken & set(zip(b.row_step[~real].tolist(), b.row_item[~real].tolist(), strict=True))
     assert bool((b.step_size == 0).all())
+
+
+def test_no_item_is_passed_over_or_explained_before_it_was_seen() -> None:
+    log = released_log()
+    b = behaviour(log)
+    first = np.full(log.n_items, np.inf)
+    np.minimum.at(first, log.frame["item"].to_numpy(), log.frame["time_s"].to_numpy())
+    seen = first[b.row_item] < b.step_time[b.row_step]
+    assert seen[~b.row_real].all()
+    assert (b.row_observed.all(1) == seen).all(), "a first appearance would give itself away by being one"
+    assert (~seen).sum() == np.unique(log.frame["item"].to_numpy()).size
+    assert b.taken_item.size == log.n_rows, "it is history all the same"
+    negatives = np.bincount(b.row_step[~b.row_real], minlength=b.n_steps)
+    assert not negatives[b.row_step[~seen]].any()
+    youngest = b.row_item[~b.row_real][b.step_time[b.row_step[~b.row_real]] > 95 * 86400]
+    assert np.unique(youngest).size > 50, "late steps draw from nearly all items"
+
+
+def test_items_seen_by_earlier_behaviour_can_be_passed_over_from_the_start() -> None:
+    log = released_log()
+    earlier = np.full(log.n_items, -1.0)
+    b = Behaviour.of(log, exposure_source(log), 3, 1800.0, np.random.default_rng(0), earlier)
+    assert b.row_observed.all()
+    day = b.step_time[b.row_step] < 10 * 86400
+    assert np.unique(b.row_item[day & ~b.row_real]).size > 50
+
+
+def test_what_is_recorded_at_the_time_of_an_exposure_is_no_history_of_it() -> None:
+    log = small_log()
+    twice = log.frame.head(1).with_columns(item=pl.lit(1, dtype=pl.Int64), time_s=pl.lit(10.0))
+    b = behaviour(log.with_frame(pl.concat([log.frame, twice]).sort("user", "time_s", maintain_order=True)))
+    assert b.taken_item.tolist() == [4, 1, 1, 3]
+    assert b.step_events.tolist() == [1, 3, 3]
+    assert b.step_after.tolist() == [3, 3, 4]
+    assert b.repeats(3).tolist() == [0, 0, 2, 0, 0], "item 1 of the slate at 10 s is not a repeat of itself"
+
+
+def test_steps_of_unknown_sessions_are_not_of_one_session() -> None:
+    log = small_log()
+    session = pl.when(pl.col("user") == 1).then(0).cast(pl.Int64)
+    facts = SessionFacts.of(behaviour(log.with_frame(log.frame.with_columns(session=session))), True, 10.0)
+    assert facts.base_step_s == 1.0, "60 s lie between two steps that may be of different sessions"
 
 
 def test_the_clock_and_the_pauses_are_read_off_the_log() -> None:
