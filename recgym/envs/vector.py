@@ -94,9 +94,7 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         """What is simulated."""
         return self.simulation.task
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start all users anew, or those of ``options["reset_mask"]`` (a bool array ``[B]``).
 
         Raises:
