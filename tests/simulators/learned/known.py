@@ -116,7 +116,7 @@ def released_log(n_users: int = 80, length: int = 25, n_items: int = 60, days: i
     """Nothing to learn: items come out one by one, and users take any of those that are out, all equally likely."""
     generator = np.random.default_rng(11)
     day = np.sort(generator.random((n_users, length)) * days, axis=1)
-    out = np.linspace(0, 0.9 * days, n_items)
+    out = np.linspace(0, days, n_items)
     out[:5] = 0.0
     item = (generator.random(day.shape) * np.searchsorted(out, day, side="right")).astype(np.int64)
     # Ids must not tell the order in which items came out.
