@@ -49,9 +49,7 @@ class Evaluate:
         task = make_task(self.env, env_settings(self.env_kwargs))
         policies: dict[str, Any] = {}
         for folder in self.agents:
-            checkpoint = folder / "checkpoint"
-            agent = SB3Agent.load(checkpoint if checkpoint.exists() else folder, task)
-            policies[str(folder)] = agent.policy()
+            policies[str(folder)] = SB3Agent.load(folder, task).policy()
         if task.action == "items":
             policies["random"] = RandomPolicy(action_spec(task))
             policies["one-step oracle"] = OneStepOracle

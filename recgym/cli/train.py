@@ -12,6 +12,7 @@ import torch
 import tyro
 
 from recgym.agents.sb3 import CONFIGS, AgentConfig, SB3Agent
+from recgym.agents.sb3.checkpoints import find_checkpoint
 from recgym.cli.common import console, print_json, table
 from recgym.envs import Task, registered
 from recgym.files import check_writable, write_json
@@ -34,7 +35,9 @@ class Train(Generic[Config]):
         env_kwargs: keyword arguments of the environment, such as choc=14 or simulator=DIR.
         num_envs: users side by side.
         seed: root seed.
-        resume: go on from the last checkpoint in the folder, if there is one; its settings, users and seed hold.
+        resume: go on from the last checkpoint in the folder; its settings, users and seed hold, and the environment's
+            settings must be those it was begun with. Without a checkpoint, begin anew and say so on stderr, so that
+            one command both begins a job and takes it up again.
         checkpoint_every: user-steps between checkpoints.
         device: torch device of the networks, such as cuda; small networks are fastest on the CPU.
         threads: threads of torch; more than one helps large networks only.
@@ -79,6 +82,8 @@ class Train(Generic[Config]):
         task = make_task(self.env, kwargs, lambda remark: err.print(f"note: {remark}", markup=False))
         check_writable(self.out)
         agent = self._agent(task, kwargs)
+        if self.resume and find_checkpoint(self.out) is None:
+            err.print(f"note: {self.out} holds no checkpoint to resume from: beginning anew from 0 steps", markup=False)
         if agent.steps:
             err.print(f"going on from {agent.steps:,} steps", markup=False)
         write_json(
@@ -106,7 +111,7 @@ class Train(Generic[Config]):
 
     def _agent(self, task: Task, kwargs: dict[str, Any]) -> SB3Agent:
         """A new agent, or the one to go on with."""
-        found = any((self.out / "checkpoint").glob("agent.json"))
+        found = find_checkpoint(self.out) is not None
         if found and not self.resume:
             raise ValueError(f"{self.out} already holds a checkpoint; add --resume to go on, or name another --out")
         if not found:
@@ -114,6 +119,11 @@ class Train(Generic[Config]):
         agent = SB3Agent.load(self.out, task, self.device)
         if agent.config.name != self.agent:
             raise ValueError(f"{self.out} holds a checkpoint of {agent.config.name}, not of {self.agent}")
+        if agent.env_kwargs != kwargs:
+            raise ValueError(
+                f"{self.out} was begun with the environment settings {_settings_text(agent.env_kwargs)}, "
+                f"found {_settings_text(kwargs)}: --resume needs the same --env-kwargs"
+            )
         differing = _asked_otherwise(self.settings, agent.config)
         if differing:
             raise ValueError(f"{self.out} was begun with other settings: {differing}; --resume keeps those it has")
@@ -150,6 +160,10 @@ def _asked_otherwise(asked: Any, saved: Any) -> str:
         if getattr(asked, f.name) not in (getattr(default, f.name), getattr(saved, f.name))
     ]
     return ", ".join(differing)
+
+
+def _settings_text(settings: dict[str, Any]) -> str:
+    return " ".join(f"{key}={value}" for key, value in settings.items()) or "none"
 
 
 def env_settings(values: Sequence[str]) -> dict[str, Any]:

@@ -33,6 +33,19 @@ def test_trained_agent_beside_random_and_oracle(tmp_path: Path, capsys: pytest.C
     assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["policies"] == policies
 
 
+def test_an_agent_whose_training_was_killed_between_two_renames(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--steps", "280", "--num-envs", "8", "--n-steps", "35", "--quiet"]
+    assert main(["train", "--env", ENV, "--out", str(tmp_path), *few]) == 0
+    (tmp_path / ".checkpoint.old.x").mkdir()
+    (tmp_path / "checkpoint").rename(tmp_path / ".checkpoint.old.x" / "was")
+    capsys.readouterr()
+    flags = ["--agents", str(tmp_path), "--users", "20", "--seeds", "2", "--json"]
+    assert main(["evaluate", "--env", ENV, *flags]) == 0
+    assert str(tmp_path) in json.loads(capsys.readouterr().out)["policies"]
+
+
 def test_table_and_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--env", ENV, "--env-kwargs", "choc=6", "--users", "300", "--seeds", "2"]) == 0
     table = capsys.readouterr().out

@@ -52,8 +52,36 @@ def test_resume_goes_on_to_the_total(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert result["learning_curve"][: len(begun)] == begun
 
 
-def test_resume_without_a_checkpoint_begins(tmp_path: Path) -> None:
-    assert _train(tmp_path, "--steps", "280", "--resume") == 0
+def test_resume_without_a_checkpoint_begins_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = ["--num-envs", "8", "--n-steps", "35", "--hidden", "16", "--steps", "280"]
+    assert main(["train", "--env", ENV, "--out", str(tmp_path), *few, "--resume"]) == 0
+    assert "holds no checkpoint to resume from" in " ".join(capsys.readouterr().err.split())
+    assert main(["train", "--env", ENV, "--out", str(tmp_path), *few, "--resume"]) == 0
+    assert "holds no checkpoint" not in " ".join(capsys.readouterr().err.split())
+
+
+def test_resume_after_a_kill_between_two_renames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _train(tmp_path, "--steps", "280") == 0
+    (tmp_path / ".checkpoint.old.x").mkdir()
+    (tmp_path / "checkpoint").rename(tmp_path / ".checkpoint.old.x" / "was")
+    begun = read_json(tmp_path / "curve.json")
+    assert _train(tmp_path, "--steps", "560") == 2
+    assert "already holds a checkpoint" in capsys.readouterr().err
+    assert _train(tmp_path, "--steps", "560", "--resume", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["steps"] == 560
+    assert result["learning_curve"][: len(begun)] == begun
+    assert not list(tmp_path.glob(".checkpoint*"))
+
+
+def test_resume_keeps_to_the_environment_it_was_begun_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _train(tmp_path, "--steps", "280", "--env-kwargs", "choc=14") == 0
+    config = read_json(tmp_path / "config.json")
+    for flags, found in ((["--env-kwargs", "choc=6"], "choc=6"), ([], "none")):
+        assert _train(tmp_path, "--steps", "560", "--resume", *flags) == 2
+        assert f"was begun with the environment settings choc=14, found {found}" in capsys.readouterr().err
+    assert read_json(tmp_path / "config.json") == config
+    assert _train(tmp_path, "--steps", "560", "--resume", "--env-kwargs", "choc=14") == 0
 
 
 @pytest.mark.parametrize(

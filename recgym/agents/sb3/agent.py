@@ -54,6 +54,7 @@ class SB3Agent:
         task: what is learned.
         num_envs: users side by side.
         seed: root seed.
+        env_kwargs: keyword arguments that made the environment.
         curve: the learning curve so far.
 
     Raises:
@@ -75,7 +76,7 @@ class SB3Agent:
         self.seed = seed
         self.curve = LearningCurve()
         self._device = device or "cpu"
-        self._env_kwargs = dict(env_kwargs or {})
+        self.env_kwargs = dict(env_kwargs or {})
         self._env = normalized(
             SB3VecEnv(task, num_envs, seed=child_seed(seed, "users")),
             config.network.normalize, config.normalize_reward, config.gamma,
@@ -83,6 +84,8 @@ class SB3Agent:
         self._generators = BorrowedGenerators(self._device)
         with self._generators.borrowed():
             self._model: Any = config.build(task, self._env, child_seed(seed, "learner") % 2**32, self._device)
+        # Stable-Baselines3 seeds the environment with the learner's seed; the users keep their own.
+        self._env.seed(child_seed(seed, "users"))
 
     @property
     def steps(self) -> int:
@@ -158,7 +161,7 @@ class SB3Agent:
         meta = {
             "algorithm": self.config.name,
             "config": asdict(self.config),  # type: ignore[call-overload]
-            "environment": {"name": self.task.name, "kwargs": self._env_kwargs},
+            "environment": {"name": self.task.name, "kwargs": self.env_kwargs},
             "signature": self._signature(),
             "num_envs": self.num_envs,
             "seed": self.seed,
@@ -182,15 +185,13 @@ class SB3Agent:
         """Read an agent from a checkpoint, or from the folder that :meth:`learn` wrote it into.
 
         Args:
-            folder: of the checkpoint.
+            folder: of the checkpoint or of the training, see :func:`recgym.agents.sb3.checkpoints.find_checkpoint`.
             task: what it learned.
             device: torch device of the networks.
 
         Raises:
             ValueError: there is no checkpoint, it is damaged, or it belongs to another environment.
         """
-        inner = folder / "checkpoint"
-        folder = inner if inner.exists() or not folder.exists() else folder
         checkpoint = read_checkpoint(folder)
         meta = checkpoint.meta
         try:

@@ -9,6 +9,7 @@ file                    content
 ======================  ===========================================================================================
 """
 
+import glob
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,10 +24,15 @@ from torch import Tensor
 
 from recgym.files import atomic_folder, read_json, write_json
 
-__all__ = ["Checkpoint", "State", "describe_space", "pack_state", "read_checkpoint", "unpack_state", "write_checkpoint"]
+__all__ = [
+    "Checkpoint", "State",
+    "find_checkpoint", "read_checkpoint", "write_checkpoint",
+    "describe_space", "pack_state", "unpack_state",
+]  # fmt: skip
 
 _FORMAT, _VERSION = "recgym-agent", 1
 _META, _TENSORS, _REPLAY = "agent.json", "agent.safetensors", "replay.safetensors"
+_INNER = "checkpoint"  # of a training's folder
 
 State = dict[str, Any]
 """What ``torch`` calls a state dictionary: of a module, names to tensors; of an optimizer, nested."""
@@ -54,17 +60,23 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         if checkpoint.replay:
             save_file(checkpoint.replay, temporary / _REPLAY)
         write_json(temporary / _META, {"format": _FORMAT, "version": _VERSION, "aliases": aliases, **checkpoint.meta})
-    for leftover in folder.parent.glob(f".{folder.name}.*"):  # of a process that was killed while it wrote
+    for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*"):  # of a process that was killed while it wrote
         shutil.rmtree(leftover, ignore_errors=True)
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
     """Read a checkpoint.
 
+    Args:
+        folder: any that :func:`find_checkpoint` finds one for.
+
     Raises:
         ValueError: there is none, or a file of it is damaged; the sentence names it.
     """
-    folder = _find(folder)
+    found = find_checkpoint(folder)
+    if found is None:
+        raise ValueError(f"{folder} holds no checkpoint: {_META} does not exist there, nor in its folder {_INNER}")
+    folder = found
     meta = read_json(folder / _META)
     if not isinstance(meta, dict) or meta.get("format") != _FORMAT:
         raise ValueError(f"{folder / _META} does not describe a saved recgym agent")
@@ -79,13 +91,25 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(meta, tensors, replay)
 
 
-def _find(folder: Path) -> Path:
-    """The folder, or what stood there if a process was killed between moving the old one away and the new one in."""
-    if not folder.exists():
-        moved = sorted(folder.parent.glob(f".{folder.name}.old.*/was/{_META}"))
+def find_checkpoint(folder: Path) -> Path | None:
+    """Where the checkpoint is that a folder stands for.
+
+    A process that is killed while it replaces a checkpoint may leave nothing at its place for a moment, and the old
+    one, complete, in a hidden folder beside it: that one is found too.
+
+    Args:
+        folder: of the checkpoint itself, or of a training, which keeps it in ``checkpoint/``.
+
+    Returns:
+        The folder of ``agent.json``, or None if there is no checkpoint.
+    """
+    for place in (folder / _INNER, folder):
+        if (place / _META).is_file():
+            return place
+        moved = sorted(place.parent.glob(f".{glob.escape(place.name)}.old.*/was/{_META}"))
         if moved:
             return moved[-1].parent
-    return folder
+    return None
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

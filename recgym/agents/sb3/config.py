@@ -52,7 +52,7 @@ class AgentConfig(Protocol):
 
     @property
     def normalize_reward(self) -> bool:
-        """Whether rewards are divided by the running deviation of the discounted return."""
+        """Whether rewards are divided by the running deviation of the discounted return, and clipped to [-10, 10]."""
         ...
 
     def build(self, task: Task, env: VecEnv, seed: int, device: str) -> BaseAlgorithm:

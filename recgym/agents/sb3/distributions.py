@@ -17,6 +17,8 @@ __all__ = ["FORBIDDEN", "ActionDistribution", "Certain", "EpsilonGreedy", "Slate
 FORBIDDEN = -1e9
 """The logit of what must not be chosen: finite, so that a user to whom all is forbidden still gets something."""
 
+_TAKEN = 2 * FORBIDDEN  # below what is forbidden: where too few are allowed, a slate still does not repeat an item
+
 _EDGE = 1 - 1e-6  # float32 actions closer to the bounds of the box than this have no pre-image
 
 
@@ -82,7 +84,7 @@ class Slates:
             return functional.log_softmax(self.logits, -1)
         one_hot = functional.one_hot(picks, self.logits.shape[2])
         taken = (one_hot.cumsum(1) - one_hot) > 0
-        return functional.log_softmax(self.logits.masked_fill(taken, FORBIDDEN), -1)
+        return functional.log_softmax(self.logits.masked_fill(taken, _TAKEN), -1)
 
     def _build(self, choose: "_Choice") -> Tensor:
         """Fill the positions in order; the loop is over the K positions, never over users."""
@@ -90,7 +92,7 @@ class Slates:
         for position in range(logits.shape[1]):
             pick = choose(logits[:, position], position)
             picks.append(pick)
-            logits = logits.scatter(2, pick[:, None, None].expand(-1, logits.shape[1], 1), FORBIDDEN)
+            logits = logits.scatter(2, pick[:, None, None].expand(-1, logits.shape[1], 1), _TAKEN)
         return picks[0] if len(picks) == 1 else torch.stack(picks, 1)
 
     def sample(self, generator: Generator | None) -> Tensor:

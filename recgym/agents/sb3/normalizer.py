@@ -17,7 +17,11 @@ _PROFILE = "profile"
 
 
 def normalized(env: VecEnv, observations: bool, rewards: bool, gamma: float) -> VecNormalize:
-    """The environment with running scales: of flat observations or of the profile, and of rewards, as asked for."""
+    """The environment with running scales: of flat observations or of the profile, and of rewards, as asked for.
+
+    Stable-Baselines3 clips what it has scaled to [-10, 10]: observations, and rewards too. A reward of more than ten
+    running deviations of the discounted return counts as ten in learning; returns in curves are of unscaled rewards.
+    """
     if isinstance(env.observation_space, spaces.Dict):
         observations = observations and _PROFILE in env.observation_space.spaces
         keys = [_PROFILE] if observations else None

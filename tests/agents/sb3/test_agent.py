@@ -13,9 +13,10 @@ from recgym.agents.sb3 import DQNConfig, PPOConfig, SACConfig, SB3Agent, SB3Poli
 from recgym.agents.sb3.configs import AnyConfig
 from recgym.arrays import to_numpy
 from recgym.envs import Simulation, Task
+from recgym.envs.sb3 import SB3VecEnv
 from recgym.evaluation.rollout import rollout
 from recgym.files import read_json
-from recgym.seeding import make_generator
+from recgym.seeding import child_seed, make_generator
 from tests.agents.sb3.tasks import CASES, CATALOGUE, FLAT, PREFERENCE, SLATES
 
 
@@ -51,6 +52,16 @@ def test_every_agent_learns_acts_and_survives_a_checkpoint(name: str, tmp_path: 
         np.testing.assert_array_equal(mine[1], theirs[1])
     assert loaded.learn(900).points[: len(curve.points)] == curve.points
     assert loaded.steps >= 900
+
+
+@pytest.mark.parametrize("name", ["ppo flat", "dqn flat"])
+def test_users_have_a_seed_of_their_own(name: str) -> None:
+    config, task = CASES[name]
+    agent = SB3Agent(config, task, 8, seed=1)
+    agent._env.reset()
+    env = SB3VecEnv(task, 8)
+    env.seed(child_seed(1, "users"))
+    np.testing.assert_array_equal(agent._env.get_original_obs(), env.reset())
 
 
 @pytest.mark.parametrize("name", ["ppo slates", "ppo catalogue", "dqn catalogue", "dqn flat", "a2c one"])

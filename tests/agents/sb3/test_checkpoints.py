@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from recgym.agents.sb3 import DQNConfig, PPOConfig, SB3Agent
-from recgym.agents.sb3.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from recgym.agents.sb3.checkpoints import Checkpoint, find_checkpoint, read_checkpoint, write_checkpoint
 from recgym.envs.interest_evolution import task as interest_evolution
 from recgym.files import read_json
 from tests.agents.sb3.tasks import CATALOGUE, FLAT, ONE, SLATES
@@ -144,6 +144,20 @@ def test_a_process_killed_between_two_renames_loses_nothing(tmp_path: Path) -> N
     write_checkpoint(tmp_path / "checkpoint", Checkpoint({"mark": 2}, {"a": torch.ones(2)}, {}))
     assert read_checkpoint(tmp_path / "checkpoint").meta["mark"] == 2
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
+@pytest.mark.parametrize("name", ["run", "run[1]"])
+def test_an_agent_is_found_after_a_kill_between_two_renames(name: str, tmp_path: Path) -> None:
+    out = tmp_path / name
+    assert find_checkpoint(out) is None
+    agent = SB3Agent(PPOConfig(n_steps=30), FLAT, 8)
+    agent.learn(240, folder=out)
+    assert find_checkpoint(out) == find_checkpoint(out / "checkpoint") == out / "checkpoint"
+    (out / ".checkpoint.old.x").mkdir()
+    (out / "checkpoint").rename(out / ".checkpoint.old.x" / "was")
+    for folder in (out, out / "checkpoint"):
+        assert find_checkpoint(folder) == out / ".checkpoint.old.x" / "was"
+        assert SB3Agent.load(folder, FLAT).steps == 240
 
 
 def test_training_that_is_killed_goes_on(tmp_path: Path) -> None:

@@ -63,6 +63,18 @@ def test_forbidden_candidates_are_never_drawn_but_a_user_without_any_still_gets_
     assert torch.allclose(distribution.log_prob(drawn)[100:], torch.tensor(math.log(0.25)))
 
 
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_a_slate_never_repeats_an_item_where_too_few_are_allowed(allowed: int) -> None:
+    logits = torch.zeros((500, 3, 4))
+    logits[:, :, allowed:] = FORBIDDEN
+    distribution = Slates(logits)
+    for drawn in (distribution.sample(make_generator(0, "test")), distribution.mode()):
+        assert all(len(set(slate)) == 3 for slate in drawn.tolist())
+        assert all(set(range(allowed)) <= set(slate) for slate in drawn.tolist())
+        assert distribution.log_prob(drawn).min() > math.log(1 / 24) - 1e-5
+    assert (distribution.log_prob(torch.full((500, 3), 1)).exp() == 0).all()
+
+
 def test_entropy_of_one_item_is_exact() -> None:
     distribution = _slates(1, 5)
     p = torch.softmax(distribution.logits[0, 0], 0)
