@@ -115,7 +115,7 @@ def test_only_the_first_position_is_answered() -> None:
 def test_groups_are_the_distinct_values_and_stay_with_their_rows() -> None:
     model = LongTermSatisfaction(LongTermSatisfactionConfig(choc=(21.0, 6.0, 21.0, 14.0)), "numpy")
     state = model.sample_users(4, make_generator(0, "users", device="numpy"))
-    assert state.group.tolist() == [2, 0, 2, 1]
+    assert state.group.tolist() == [0, 1, 0, 2]
     some = model.sample_users(2, make_generator(0, "users", device="numpy"), np.array([3, 0]))
     assert some.choc.tolist() == [14.0, 21.0]
     with pytest.raises(ValueError, match="choc has 4 values, found a batch of 5 users or more"):
