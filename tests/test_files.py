@@ -43,20 +43,20 @@ def test_an_unfinished_file_leaves_the_old_one_and_no_trace(tmp_path: Path) -> N
 def test_a_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     for text in ("first", "second"):
-        with atomic_folder(folder) as temporary:
-            (temporary / text).write_text(text)
-        assert [entry.name for entry in folder.iterdir()] == [text]
+        with atomic_folder(folder, "mark.json") as temporary:
+            (temporary / "mark.json").write_text(text)
+        assert (folder / "mark.json").read_text() == text
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
     assert folder.stat().st_mode & 0o777 == 0o755
 
 
 def test_an_unfinished_folder_leaves_the_old_one_and_no_trace(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    with atomic_folder(folder) as temporary:
-        (temporary / "old").write_text("old")
+    with atomic_folder(folder, "mark.json") as temporary:
+        (temporary / "mark.json").write_text("old")
     with pytest.raises(StopHere):
-        write_half(atomic_folder(folder))
-    assert [entry.name for entry in folder.iterdir()] == ["old"]
+        write_half(atomic_folder(folder, "mark.json"))
+    assert [entry.name for entry in folder.iterdir()] == ["mark.json"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
 
 
@@ -100,3 +100,17 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(ValueError, match=r"output folder .*/file/out cannot be written: "):
         check_writable(tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_not_ours_is_never_replaced(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "thesis"
+    if kind == "folder":
+        place.mkdir()
+        (place / "chapter.txt").write_text("keep")
+    else:
+        place.write_text("keep")
+    with pytest.raises(ValueError, match="is a file" if kind == "file" else "holds other things"):
+        write_half(atomic_folder(place, "mark.json"))
+    assert (place if kind == "file" else place / "chapter.txt").read_text() == "keep"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis"]

@@ -56,6 +56,10 @@ class Demo:
         start = time.perf_counter()
         if (self.data is None) != (self.format is None):
             raise ValueError("--data and --format go together: give both, or neither for the embedded log")
+        if self.columns is not None and self.data is None:
+            raise ValueError("--columns needs --data and --format table")
+        if self.threads < 1:
+            raise ValueError(f"--threads must be at least 1, found {self.threads}")
         check_writable(self.out)
         torch.set_num_threads(self.threads)
         say = console(self.json)

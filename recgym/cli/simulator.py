@@ -7,7 +7,7 @@ from typing import Any
 from recgym.cli.common import Cell, console, print_json, table
 from recgym.data import read_log, split_by_time, split_each_user
 from recgym.evaluation.fidelity import FidelityReport, check_fidelity
-from recgym.files import check_writable
+from recgym.files import check_replaceable, check_writable
 from recgym.simulators.learned import FittedSimulator, fit, record_gate
 
 __all__ = ["Check", "Fit"]
@@ -35,6 +35,7 @@ class Fit:
 
     def run(self) -> int:
         """Write the simulator; returns the exit status: 1 if it was checked and failed its gate, else 0."""
+        check_replaceable(self.out, "simulator.json")
         check_writable(self.out.parent)
         say = console()
         log = read_log(self.data, self.format, columns=self.columns)

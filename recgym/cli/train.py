@@ -76,6 +76,9 @@ class Train(Generic[Config]):
 
     def run(self) -> int:
         """Train, write the result and print it; returns the exit status 0."""
+        for flag in ("threads", "steps", "checkpoint_every"):
+            if getattr(self, flag) < 1:
+                raise ValueError(f"--{flag.replace('_', '-')} must be at least 1, found {getattr(self, flag)}")
         torch.set_num_threads(self.threads)
         err = console(self.quiet)
         kwargs = env_settings(self.env_kwargs)

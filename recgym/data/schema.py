@@ -204,7 +204,7 @@ class InteractionLog:
 
     def save(self, folder: Path | str) -> None:
         """Write the log as a folder of Parquet files and one JSON file, all or nothing."""
-        with atomic_folder(Path(folder)) as temporary:
+        with atomic_folder(Path(folder), "log.json") as temporary:
             self.frame.write_parquet(temporary / "rows.parquet")
             self.save_maps(temporary)
 

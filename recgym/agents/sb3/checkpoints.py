@@ -55,7 +55,7 @@ class Checkpoint(NamedTuple):
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, which takes the place of the one that stands there only when it is complete."""
     tensors, aliases = _without_aliases(checkpoint.tensors)
-    with atomic_folder(folder) as temporary:
+    with atomic_folder(folder, _META) as temporary:
         save_file(tensors, temporary / _TENSORS)
         if checkpoint.replay:
             save_file(checkpoint.replay, temporary / _REPLAY)

@@ -65,6 +65,8 @@ class PPOConfig:
         rollout = self.n_steps * env.num_envs
         if rollout < 2:
             raise ValueError(f"ppo needs rollouts of at least 2 steps, found n_steps={self.n_steps} x 1 user")
+        if self.batch_size < 2:
+            raise ValueError(f"ppo needs minibatches of at least 2 steps, found batch_size={self.batch_size}")
         parts = -(-rollout // self.batch_size)
         with warnings.catch_warnings():
             # The last part may be a little smaller than the others, which does no harm.

@@ -25,7 +25,7 @@ from recgym.data.readers.assemble import Assembly, stage
 from recgym.data.readers.base import RawLog, Reader, Source
 from recgym.data.readers.text import explain_polars
 from recgym.data.schema import InteractionLog
-from recgym.files import atomic_folder, check_writable
+from recgym.files import atomic_folder, check_replaceable, check_writable
 
 __all__ = ["READERS", "Reader", "convert_log", "read_log"]
 
@@ -92,6 +92,7 @@ def convert_log(
     if rows < 1:
         raise ValueError(f"rows must be at least 1, found {rows}")
     path, out = Path(path), Path(out)
+    check_replaceable(out, "log.json")
     check_writable(out.parent)
     with tempfile.TemporaryDirectory(prefix=".recgym-", dir=out.parent) as name:
         scratch = Path(name)
@@ -99,7 +100,7 @@ def convert_log(
         if isinstance(raw, InteractionLog):
             raw.save(out)
             return
-        with explain_polars(path), atomic_folder(out) as target:
+        with explain_polars(path), atomic_folder(out, "log.json") as target:
             parts = []
             for number, piece in enumerate(Assembly(raw, stage(raw, path, scratch), path).pieces(rows)):
                 parts.append(scratch / f"part-{number:06d}.parquet")

@@ -134,7 +134,7 @@ class FittedSimulator:
 
     def save(self, folder: Path | str) -> None:
         """Write a folder of safetensors, Parquet and JSON, all or nothing."""
-        with atomic_folder(Path(folder)) as temporary:
+        with atomic_folder(Path(folder), "simulator.json") as temporary:
             save_file(
                 {k: v.contiguous() for k, v in self.network.state_dict().items()}, temporary / "weights.safetensors"
             )
