@@ -9,7 +9,8 @@ import tyro
 from recgym.agents.base import RandomPolicy
 from recgym.agents.sb3 import SB3Agent
 from recgym.cli.common import print_json, table
-from recgym.cli.train import env_settings, make_task
+from recgym.cli.train import env_settings
+from recgym.envs import make_task
 from recgym.evaluation.baselines import action_spec
 from recgym.evaluation.oracle import OneStepOracle
 from recgym.evaluation.rollout import rollout

@@ -1,23 +1,21 @@
 """``recgym train``: let an agent learn on simulated users."""
 
 import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import gymnasium as gym
 import torch
 import tyro
 
 from recgym.agents.sb3 import CONFIGS, AgentConfig, SB3Agent
 from recgym.agents.sb3.checkpoints import find_checkpoint
 from recgym.cli.common import console, print_json, table
-from recgym.envs import Task, registered
+from recgym.envs import Task, make_task
 from recgym.files import check_writable, write_json
 
-__all__ = ["Train", "env_settings", "make_task"]
+__all__ = ["Train", "env_settings"]
 
 Config = TypeVar("Config", bound=AgentConfig)
 
@@ -196,30 +194,3 @@ def _value(text: str) -> Any:
         except ValueError:
             continue
     return text
-
-
-def make_task(env: str, settings: dict[str, Any], remark: Callable[[str], None] | None = None) -> Task:
-    """The task of a registered environment.
-
-    Args:
-        env: its id.
-        settings: its keyword arguments.
-        remark: told what the environment warns of; warnings stay warnings if None.
-
-    Raises:
-        ValueError: there is no such environment, or it does not take these settings.
-    """
-    if env not in registered():
-        raise ValueError(f"there is no environment {env!r}; there are: {', '.join(registered())}")
-    with warnings.catch_warnings(record=remark is not None) as caught:
-        if remark is not None:
-            warnings.simplefilter("always", UserWarning)
-        try:
-            made = gym.make_vec(env, num_envs=1, vectorization_mode="vector_entry_point", **settings)
-        except TypeError as error:
-            raise ValueError(f"{env} cannot be made with {settings or 'no settings'}: {error}") from error
-    if remark is not None:
-        for warning in caught or ():
-            remark(str(warning.message))
-    task: Task = made.unwrapped.task  # type: ignore[attr-defined]
-    return task

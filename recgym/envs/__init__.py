@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recgym.envs.autoreset import AutoresetMode
     from recgym.envs.candidates import CandidateSource, FullCatalogue, SampledCandidates
+    from recgym.envs.making import make_task
     from recgym.envs.observations import FlatObserver, HistoryObserver, Observer
     from recgym.envs.pool import PooledCandidates
     from recgym.envs.registration import register_environments, registered
@@ -25,7 +26,7 @@ __all__ = [
     "CandidateSource", "FullCatalogue", "SampledCandidates", "PooledCandidates",
     "Observer", "FlatObserver", "HistoryObserver",
     "Outcome", "RewardFn", "ChannelReward", "VectorReward",
-    "register_environments", "registered",
+    "register_environments", "registered", "make_task",
 ]  # fmt: skip
 
 _HOME = {
@@ -39,6 +40,7 @@ _HOME = {
     "pool": ("PooledCandidates",),
     "observations": ("Observer", "FlatObserver", "HistoryObserver"),
     "rewards": ("Outcome", "RewardFn", "ChannelReward", "VectorReward"),
+    "making": ("make_task",),
     "registration": ("register_environments", "registered"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

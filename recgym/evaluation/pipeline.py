@@ -1,14 +1,12 @@
 """The whole way: a log in; learned users, their fidelity, policies and what they are worth out."""
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import polars as pl
 from scipy.stats import kendalltau
@@ -19,7 +17,7 @@ from recgym.arrays import from_numpy, to_numpy
 from recgym.data.describe import describe
 from recgym.data.schema import InteractionLog
 from recgym.data.splits import Split, split_by_time, split_each_user
-from recgym.envs.learned_users import FidelityWarning
+from recgym.envs.making import make_task
 from recgym.envs.task import Task
 from recgym.evaluation.baselines import action_spec, greedy_by_model, item_popularity
 from recgym.evaluation.fidelity import check_fidelity
@@ -160,12 +158,7 @@ def _environment(simulator: Path, truth: Truth | None, run: _Run) -> Task:
             "reward": {"watch_time": 1.0},
             "horizon": 300,
         }
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", FidelityWarning)
-        env = gym.make_vec("recgym/LearnedUsers-v0", num_envs=1, vectorization_mode="vector_entry_point", **settings)
-    run.warnings.extend(str(w.message) for w in caught if issubclass(w.category, FidelityWarning))
-    task: Task = env.unwrapped.task  # type: ignore[attr-defined]
-    return task
+    return make_task("recgym/LearnedUsers-v0", settings, run.warnings.append)
 
 
 def _policies(train: InteractionLog, fitted: FittedSimulator, task: Task, ppo: Policy[Any]) -> dict[str, Policy[Any]]:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from recgym.cli.main import main
-from recgym.cli.train import Train, env_settings, make_task
+from recgym.cli.train import Train, env_settings
+from recgym.envs import make_task
 from recgym.files import read_json
 from recgym.simulators.learned import record_gate
 from tests.learned_fixture import small_simulator

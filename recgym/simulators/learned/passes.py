@@ -155,6 +155,37 @@ def _encode(
     return network.encode(inputs.reshape(first.size, width, -1))
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """Some exposures and what both heads need of them.
+
+    Attributes:
+        steps: the exposures.
+        rows: their rows.
+        owner: which of the exposures each row belongs to.
+        profile: features of their users.
+        log_size: logarithm of their slates' size.
+    """
+
+    steps: Int64[np.ndarray, "s"]
+    rows: Int64[np.ndarray, "r"]
+    owner: Int64[Tensor, "r"]
+    profile: Float32[Tensor, "s P"]
+    log_size: Float32[Tensor, "s"]
+
+    @classmethod
+    def of(cls, data: Prepared, steps: Int64[np.ndarray, "s"]) -> "_Shown":
+        behaviour = data.behaviour
+        counts = behaviour.step_rows[steps + 1] - behaviour.step_rows[steps]
+        return cls(
+            steps,
+            behaviour.rows_of(steps),
+            torch.from_numpy(np.repeat(np.arange(steps.size), counts)),
+            data.profile[torch.from_numpy(behaviour.step_user[steps])],
+            torch.from_numpy(np.log(np.maximum(behaviour.step_size[steps], 1))).float(),
+        )
+
+
 def explain(
     network: ResponseNetwork,
     data: Prepared,
@@ -164,12 +195,9 @@ def explain(
     drop: ItemDropout | None = None,
 ) -> Explained:
     """What the network says of exposures, given the user state before and after each."""
-    behaviour = data.behaviour
-    rows = behaviour.rows_of(steps)
-    local = np.repeat(np.arange(steps.size), behaviour.step_rows[steps + 1] - behaviour.step_rows[steps])
-    row, owner = torch.from_numpy(rows), torch.from_numpy(local)
-    profile = data.profile[torch.from_numpy(behaviour.step_user[steps])]
-    log_size = torch.from_numpy(np.log(np.maximum(behaviour.step_size[steps], 1))).float()
+    shown = _Shown.of(data, steps)
+    rows, owner, profile, log_size = shown.rows, shown.owner, shown.profile, shown.log_size
+    row = torch.from_numpy(rows)
     part, interest = network.step_part(before, profile, log_size)
     hidden = None if drop is None else drop.mask(rows.size)
     vectors = network.item_vectors(data.row_item[row], hidden)
@@ -177,27 +205,25 @@ def explain(
     counts = torch.zeros(steps.size).index_add(0, owner, torch.ones(owner.shape[0]))
     together = torch.zeros(steps.size, item.shape[1]).index_add(0, owner, item) / counts[:, None]
     part = network.compete(part, together)
-    position = torch.from_numpy(behaviour.row_position)[row]
+    position = torch.from_numpy(data.behaviour.row_position)[row]
     parameters = network.respond(part[owner], interest[owner], item, vectors, data.repeats[row], position)
-    return Explained(rows, parameters, leave_logits(network, data, steps, after))
+    return Explained(rows, parameters, _leave_logits(network, data, shown, after))
 
 
 def leave_logits(
     network: ResponseNetwork, data: Prepared, steps: Int64[np.ndarray, "s"], after: Float32[Tensor, "s H"]
 ) -> Float32[Tensor, "s"]:
     """Logit that the session ends after each exposure, given the user state after it."""
-    behaviour = data.behaviour
-    rows = behaviour.rows_of(steps)
-    owner = torch.from_numpy(
-        np.repeat(np.arange(steps.size), behaviour.step_rows[steps + 1] - behaviour.step_rows[steps])
-    )
-    profile = data.profile[torch.from_numpy(behaviour.step_user[steps])]
-    log_size = torch.from_numpy(np.log(np.maximum(behaviour.step_size[steps], 1))).float()
-    summary = _summary(network, behaviour, rows, owner, log_size)
+    return _leave_logits(network, data, _Shown.of(data, steps), after)
+
+
+def _leave_logits(network: ResponseNetwork, data: Prepared, shown: "_Shown", after: Tensor) -> Tensor:
+    behaviour, steps = data.behaviour, shown.steps
+    summary = _summary(network, behaviour, shown.rows, shown.owner, shown.log_size)
     first = steps - behaviour.step_index[steps]
     minutes = torch.from_numpy((behaviour.step_time[steps] - behaviour.step_time[first]) / 60).float()
     number = torch.from_numpy(behaviour.step_index[steps] + 1).float()
-    return network.leave(after, profile, summary, number, minutes)
+    return network.leave(after, shown.profile, summary, number, minutes)
 
 
 def _summary(
