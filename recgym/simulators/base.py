@@ -93,6 +93,14 @@ class UserModel(ABC, Generic[State]):
         """Draw the time from the end of this session to the start of the next, in seconds; infinity: never."""
 
     @abstractmethod
+    def come_back(self, state: State, gap_s: Float64[Array, "B"], generator: Generator) -> State:
+        """The users at the start of their next session, ``gap_s`` seconds after the end of the last.
+
+        What a user remembers of earlier sessions is kept, what belongs to a session starts anew, and :meth:`has_left`
+        is False again. Rows with an infinite gap are never looked at.
+        """
+
+    @abstractmethod
     def expected(self, state: State, slate: Int64[Array, "B K"]) -> Response:
         """The true expectation of :meth:`respond`, for oracles and regret. A policy must never be given this."""
 

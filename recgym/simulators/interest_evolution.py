@@ -201,6 +201,12 @@ class InterestEvolution(UserModel[InterestState]):
         """See :class:`UserModel`. Users of this world do not come back."""
         return full((state.budget.shape[0],), float("inf"), "float64", device_of(generator))
 
+    def come_back(self, state: InterestState, gap_s: Float64[Array, "B"], generator: Generator) -> InterestState:
+        """See :class:`UserModel`. No gap is ever finite; the interests would carry over, the budget be full again."""
+        return state._replace(
+            budget=full(tuple(state.budget.shape), self.config.budget, "float32", device_of(generator))
+        )
+
     def observe(self, state: InterestState) -> Observed:
         """See :class:`UserModel`. The profile is the interest vector."""
         return Observed(profile=state.interests)

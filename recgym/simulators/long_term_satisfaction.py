@@ -219,6 +219,12 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
         """See :class:`UserModel`. Users of this world do not come back."""
         return full((state.step.shape[0],), float("inf"), "float64", device_of(generator))
 
+    def come_back(
+        self, state: SatisfactionState, gap_s: Float64[Array, "B"], generator: Generator
+    ) -> SatisfactionState:
+        """See :class:`UserModel`. No gap is ever finite; the exposure would carry over."""
+        return state._replace(step=state.step * 0)
+
     def observe(self, state: SatisfactionState) -> Observed:
         """See :class:`UserModel`. The profile is the group signal."""
         return Observed(state.signal[:, None], None, state.group if self._choc.shape[0] > 1 else None)

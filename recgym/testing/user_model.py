@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from recgym.arrays import arange, as_int, from_numpy, integers, take_rows, to_numpy
+from recgym.arrays import arange, as_int, from_numpy, full, integers, take_rows, to_numpy
 from recgym.data.schema import ChannelKind
 from recgym.seeding import make_generator
 from recgym.simulators.base import Observed, UserModel
@@ -47,6 +47,7 @@ def user_model_checks(model: UserModel[Any], seed: int = 0) -> tuple[Check, ...]
         ("users: pure and reproducible", _check_purity),
         ("users: feedback is legal", _check_feedback),
         ("users: expected() is the mean", _check_expected),
+        ("users: come_back() starts a session", _check_return),
         ("users: observe() sees nothing hidden", _check_hidden),
         ("users: rows are independent", _check_rows),
     ]
@@ -163,10 +164,12 @@ def _check_purity(p: _Population) -> None:
     assert_same(users(), users(), f"{p.name}: sample_users() differs between two generators of the same seed")
     state = p.users(STEPS)
     response = model.respond(state, slate, p.generator("answers"))
+    day = full((USERS,), 86_400.0, "float64", p.device)
     calls: dict[str, Callable[[], Any]] = {
         "respond()": lambda: model.respond(state, slate, p.generator("purity")),
         "advance()": lambda: model.advance(state, slate, response, p.generator("purity")),
         "return_gap()": lambda: model.return_gap(state, p.generator("purity")),
+        "come_back()": lambda: model.come_back(state, day, p.generator("purity")),
         "expected()": lambda: model.expected(state, slate),
         "observe()": lambda: model.observe(state),
         "has_left()": lambda: model.has_left(state),
@@ -177,6 +180,20 @@ def _check_purity(p: _Population) -> None:
             first = copy.deepcopy(call())
             second = call()
         assert_same(first, second, f"{p.name}: {name} differs between two calls with equal arguments and seeds")
+
+
+def _check_return(p: _Population) -> None:
+    """Users who come back have not left, and their states are of the same form."""
+    state = p.users(STEPS)
+    back = p.model.come_back(state, full((USERS,), 86_400.0, "float64", p.device), p.generator("return"))
+    before, after = leaves(state), leaves(back)
+    for (path, old), (_, new) in zip(before, after, strict=True):
+        assert (old.shape, old.dtype) == (new.shape, new.dtype), (
+            f"{p.name}: come_back() turns state.{path} from {old.dtype} {tuple(old.shape)} "
+            f"into {new.dtype} {tuple(new.shape)}"
+        )
+    assert not to_numpy(p.model.has_left(back)).any(), f"{p.name}: users have left again as soon as they come back"
+    p.model.respond(back, p.slates("slates after the return"), p.generator("answers after the return"))
 
 
 def _check_feedback(p: _Population) -> None:

@@ -192,6 +192,13 @@ class LearnedUsers(UserModel[LearnedState]):
             return torch.full((n,), math.inf, dtype=torch.float64, device=state.left.device)
         return self._gaps[integers(generator, self._gaps.shape[0], (n,))]
 
+    def come_back(self, state: LearnedState, gap_s: Float64[Array, "B"], generator: Generator) -> LearnedState:
+        """See :class:`UserModel`. The network sees the pause in the time since the last event."""
+        clock = torch.where(gap_s.isfinite(), state.clock_s + gap_s, state.clock_s)
+        return state._replace(
+            steps=torch.zeros_like(state.steps), clock_s=clock, first_s=clock, left=torch.zeros_like(state.left)
+        )
+
     def observe(self, state: LearnedState) -> Observed:
         """See :class:`UserModel`. The record holds the last T consumptions before the session."""
         items = self._snapshots.items[state.snapshot]
