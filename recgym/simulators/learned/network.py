@@ -159,9 +159,12 @@ class ResponseNetwork(nn.Module):
         return torch.cat([torch.zeros_like(out[:, :1]), out], 1)
 
     def move(self, state: Float32[Tensor, "B H"], inputs: Float32[Tensor, "B D_plus_1"]) -> Float32[Tensor, "B H"]:
-        """The state after one event."""
-        moved: Tensor = self.gru(inputs[:, None], state[None])[1][0]
-        return moved
+        """The state after one event; the cell is written out, as ``torch.func.vmap`` does not run ``nn.GRU``."""
+        weight_in, weight_state, bias_in, bias_state = self.gru.all_weights[0]
+        reset_in, update_in, new_in = nnf.linear(inputs, weight_in, bias_in).chunk(3, -1)
+        reset, update, new = nnf.linear(state, weight_state, bias_state).chunk(3, -1)
+        candidate = torch.tanh(new_in + torch.sigmoid(reset_in + reset) * new)
+        return candidate + torch.sigmoid(update_in + update) * (state - candidate)
 
     def context(self, raw: Float32[Tensor, "*rows X"]) -> Float32[Tensor, "*rows X"]:
         """Standardised item context."""
