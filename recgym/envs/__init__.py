@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recgym.envs.autoreset import AutoresetMode
     from recgym.envs.candidates import CandidateSource, FullCatalogue, SampledCandidates
+    from recgym.envs.levels import Level, RetentionLimits
     from recgym.envs.making import make_task
     from recgym.envs.observations import FlatObserver, HistoryObserver, Observer
     from recgym.envs.pool import PooledCandidates
     from recgym.envs.registration import register_environments, registered
-    from recgym.envs.rewards import ChannelReward, Outcome, RewardFn, VectorReward
+    from recgym.envs.rewards import ChannelReward, Outcome, RetentionReward, RewardFn, SumReward, VectorReward
     from recgym.envs.sb3 import SB3VecEnv
     from recgym.envs.simulation import Simulation, SimulationState, Transition
     from recgym.envs.single import RecEnv
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from recgym.envs.vector import RecVectorEnv
 
 __all__ = [
-    "Task", "Simulation", "SimulationState", "Transition",
+    "Task", "Level", "RetentionLimits", "Simulation", "SimulationState", "Transition",
     "RecEnv", "RecVectorEnv", "SB3VecEnv", "AutoresetMode",
     "CandidateSource", "FullCatalogue", "SampledCandidates", "PooledCandidates",
     "Observer", "FlatObserver", "HistoryObserver",
-    "Outcome", "RewardFn", "ChannelReward", "VectorReward",
+    "Outcome", "RewardFn", "ChannelReward", "RetentionReward", "SumReward", "VectorReward",
     "register_environments", "registered", "make_task",
 ]  # fmt: skip
 
@@ -39,7 +40,8 @@ _HOME = {
     "candidates": ("CandidateSource", "FullCatalogue", "SampledCandidates"),
     "pool": ("PooledCandidates",),
     "observations": ("Observer", "FlatObserver", "HistoryObserver"),
-    "rewards": ("Outcome", "RewardFn", "ChannelReward", "VectorReward"),
+    "rewards": ("Outcome", "RewardFn", "ChannelReward", "RetentionReward", "SumReward", "VectorReward"),
+    "levels": ("Level", "RetentionLimits"),
     "making": ("make_task",),
     "registration": ("register_environments", "registered"),
 }

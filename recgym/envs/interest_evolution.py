@@ -1,6 +1,7 @@
 """``recgym/InterestEvolution-v0``."""
 
 from recgym.envs.candidates import SampledCandidates
+from recgym.envs.levels import Level
 from recgym.envs.rewards import ChannelReward
 from recgym.envs.single import faces
 from recgym.envs.task import Task
@@ -17,6 +18,7 @@ def task(
     choice: ChoiceModel | None = None,
     window: int = 20,
     catalogue_seed: int = 0,
+    level: Level = "session",
 ) -> Task:
     """Interest evolution, as published with RecSim and used by SlateQ.
 
@@ -32,6 +34,8 @@ def task(
         choice: how users pick from a slate; RecSim's multinomial proportional model by default.
         window: T, events that the history keeps.
         catalogue_seed: seed of the documents' topics and qualities.
+        level: ``"request"`` ends the episode after one slate; users never come back, so ``"retention"`` is
+            ``"session"``.
 
     Version history: v0, first version.
     """
@@ -46,6 +50,7 @@ def task(
         slate_size=slate_size,
         candidates=SampledCandidates(num_candidates),
         window=window,
+        level=level,
         name="recgym/InterestEvolution-v0",
     )
 

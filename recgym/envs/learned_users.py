@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from recgym.envs.levels import Level, RetentionLimits
+from recgym.envs.observations import HistoryObserver
 from recgym.envs.pool import PooledCandidates
 from recgym.envs.rewards import ChannelReward
 from recgym.envs.single import faces
@@ -28,13 +30,16 @@ def task(
     action: Literal["items", "preference"] = "items",
     horizon: int | None = 100,
     mask_consumed: bool = False,
+    level: Level = "session",
+    retention: RetentionLimits | None = None,
 ) -> Task:
     """Users fitted to a log with ``recgym simulator fit`` or :func:`recgym.simulators.learned.fit`.
 
     Action: K indices of candidates, in order, ``MultiDiscrete([M] * K)`` (``Discrete(M)`` for K = 1), or a preference
     vector. Observation: a dictionary, see :class:`recgym.envs.HistoryObserver`; it starts with the record of a logged
     user. Reward: the log's primary channel (such as clicks), or a weighted sum of channels. The episode ends
-    (``terminated``) when the user leaves the session, and is cut (``truncated``) at the horizon.
+    (``terminated``) when the user leaves the session, and is cut (``truncated``) at the horizon. On the level of
+    retention the episode goes on from session to session, and the observation has ``progress``.
     Dynamics: :class:`recgym.simulators.learned.LearnedUsers`.
 
     Args:
@@ -44,8 +49,10 @@ def task(
             20.
         reward: channel name to weight.
         action: ``"items"`` or ``"preference"``.
-        horizon: steps after which a session is cut.
+        horizon: steps after which an episode is cut.
         mask_consumed: whether items in the visible history are masked.
+        level: ``"request"``, ``"session"`` or ``"retention"``; see :class:`recgym.envs.Task`.
+        retention: when an episode of several sessions ends; by default with 30 days away or 10 sessions.
 
     Raises:
         ValueError: there is no fitted simulator in the folder, or a setting does not fit it.
@@ -72,9 +79,12 @@ def task(
     return Task(
         model,
         ChannelReward(model.schema, {model.schema.names[fitted.plan.primary]: 1.0} if reward is None else reward),
+        HistoryObserver(progress=level == "retention"),
         slate_size=slate_size,
         candidates=PooledCandidates(num_candidates, pool),
         action=action,
+        level=level,
+        retention=retention or RetentionLimits(max_sessions=10),
         horizon=horizon,
         window=max(fitted.config.history, slate_size),
         mask_consumed=mask_consumed,

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from recgym.arrays import as_float, box, copy, namespace, unbox
+from recgym.envs.levels import DAY_S
 from recgym.types import Array, History
 
 __all__ = ["FlatObserver", "HistoryObserver", "Observation", "Observer", "Sizes", "View"]
@@ -39,6 +40,9 @@ class View(Protocol):
     padded_features: Float32[Array, "N_plus_1 D"]
     clock_s: Float64[Array, "B"]
     steps: Int64[Array, "B"]
+    session: Int64[Array, "B"]
+    session_start: Int64[Array, "B"]
+    away_s: Float64[Array, "B"]
     candidates: Int64[Array, "B M"] | None
 
     def profile(self) -> Float32[Array, "B P"]:
@@ -106,8 +110,15 @@ class HistoryObserver:
     ``history_feedback``  [T, F] float32   the feedback they got
     ``history_gap_s``     [T] float32      seconds from each event to now; 0 at padding
     ``candidates``        [M] int64        ids of the items on offer; absent if the full catalogue is
+    ``progress``          [3] float32      which session of the episode this is (from 0), steps taken in it, days
+                                           between it and the last one (0 in the first); absent unless asked for
     ====================  ===============  ====================================================================
+
+    Attributes:
+        progress: whether to show how far the user is, for tasks of several sessions.
     """
+
+    progress: bool = False
 
     def space(self, sizes: Sizes) -> gym.spaces.Dict:
         """See :class:`Observer`."""
@@ -119,6 +130,8 @@ class HistoryObserver:
         }
         if sizes.profile:
             spaces["profile"] = _reals(sizes.profile)
+        if self.progress:
+            spaces["progress"] = gym.spaces.Box(0, _UNBOUNDED, (3,), np.float32)
         if sizes.candidates_vary:
             spaces["candidates"] = gym.spaces.Box(0, n - 1, (sizes.num_candidates,), np.int64)
         return gym.spaces.Dict(spaces)
@@ -135,6 +148,9 @@ class HistoryObserver:
         }
         if view.sizes.profile:
             observation["profile"] = copy(view.profile())
+        if self.progress:
+            parts = view.session, view.steps - view.session_start, view.away_s / DAY_S
+            observation["progress"] = namespace(view.away_s).stack([as_float(part) for part in parts], -1)
         if view.candidates is not None:
             observation["candidates"] = copy(view.candidates)
         return observation

@@ -4,10 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Float64, Int64
 
-from recgym.arrays import arange, full, gather, namespace, set_rows, zeros
+from recgym.arrays import arange, copy, full, gather, namespace, set_rows, take_rows, zeros
 from recgym.envs.history import HistoryRing
+from recgym.envs.levels import DAY_S
 from recgym.envs.observations import Observation
 from recgym.envs.rewards import Outcome
 from recgym.envs.task import Task
@@ -29,8 +30,11 @@ class Transition(NamedTuple):
         response: the users' feedback.
         reward: ``[B]``, or ``[B, V]`` for a vector reward.
         costs: each ``[B]``, by name.
-        terminated: users who left.
-        truncated: users who would have gone on, but reached the horizon.
+        terminated: users whose episode ended by itself: they left, for good where a task has several sessions.
+        truncated: users who would have gone on, but reached a limit of the task.
+        time_s: seconds since each user's episode began, at the end of the step.
+        return_gap_s: seconds until the next session, which then has begun: NaN where no session ended with this step,
+            infinity for never; None where the task has one session only.
     """
 
     slate: Int64[Array, "B K"]
@@ -39,6 +43,8 @@ class Transition(NamedTuple):
     costs: dict[str, Array]
     terminated: Bool[Array, "B"]
     truncated: Bool[Array, "B"]
+    time_s: Float64[Array, "B"]
+    return_gap_s: Float64[Array, "B"] | None
 
 
 class SimulationState(NamedTuple):
@@ -50,6 +56,9 @@ class SimulationState(NamedTuple):
     ahead: Array | None
     clock_s: Array
     steps: Array
+    session: Array
+    session_start: Array
+    away_s: Array
     generator: Any
 
 
@@ -77,6 +86,9 @@ class Simulation:
         candidates: item ids on offer, ``[B, M]``; None if an action is an item id.
         clock_s: seconds since each user's episode began, float64.
         steps: steps since each user's episode began, int64.
+        session: which session of the episode each user is in, from 0, int64.
+        session_start: value of :attr:`steps` when that session began, int64.
+        away_s: seconds between that session and the one before, float64; 0 in the first.
         channels: names of the feedback channels, in order.
         sizes: N, M, T and the like.
         padded_features: item features with a row of zeros for the padding id, ``[N + 1, D]``.
@@ -105,6 +117,9 @@ class Simulation:
         self.ring = HistoryRing.empty(num_users, task.window, len(self.model.schema), self.model.num_items, device)
         self.clock_s = zeros((num_users,), "float64", device)
         self.steps = zeros((num_users,), "int64", device)
+        self.session = zeros((num_users,), "int64", device)
+        self.session_start = zeros((num_users,), "int64", device)
+        self.away_s = zeros((num_users,), "float64", device)
         self.candidates: Int64[Array, "B M"] | None = None
         self._ahead: Array | None = None
         self.users: Any = None
@@ -130,8 +145,12 @@ class Simulation:
 
     def _start_rows(self, rows: Array, users: Any) -> None:
         self.ring.write(rows, self.model.observe(users).history)
+        self.clock_s = copy(self.clock_s)  # the last transition shows the old one
         self.clock_s[rows] = 0.0
         self.steps[rows] = 0
+        if self.task.level == "retention":
+            self.session[rows] = self.session_start[rows] = 0
+            self.away_s[rows] = 0.0
 
     def _draw_candidates(self) -> None:
         """New candidates; for few users from a draw of several steps, which costs hardly more than that of one."""
@@ -182,16 +201,53 @@ class Simulation:
         self.ring.append(slate, response.feedback, self.clock_s)
         self.users = model.advance(self.users, slate, response, generator)
         self.steps = self.steps + self._one
-        left = model.has_left(self.users)
-        outcome = Outcome(slate, response, left, self.steps)
-        if task.horizon is None:
-            truncated = zeros((self.num_users,), "bool", self.device)
+        left, time_s, gap_s = model.has_left(self.users), self.clock_s, None
+        if task.level == "session":
+            terminated = left
+        elif task.level == "request":
+            terminated = full((self.num_users,), True, "bool", self.device)
         else:
-            truncated = (self.steps >= task.horizon) & ~left
+            gap_s = self._come_back(left)
+            terminated = left & ~(gap_s <= task.retention.churn_after_s)
+        outcome = Outcome(slate, response, left, self.steps, gap_s)
+        truncated = self._truncated(terminated)
         costs = {name: cost(outcome) for name, cost in task.costs.items()}
-        transition = Transition(slate, response, task.reward(outcome), costs, left, truncated)
+        transition = Transition(slate, response, task.reward(outcome), costs, terminated, truncated, time_s, gap_s)
         self._draw_candidates()
         return transition
+
+    def _come_back(self, left: Bool[Array, "B"]) -> Float64[Array, "B"]:
+        """Start the next session of the users who left and come back in time; how long each was away."""
+        gap_s = full((self.num_users,), float("nan"), "float64", self.device)
+        rows = namespace(left).where(left)[0]
+        if rows.shape[0] == 0:
+            return gap_s
+        gap = self.model.return_gap(take_rows(self.users, rows), self.generator)
+        gap_s[rows] = gap
+        back = gap <= self.task.retention.churn_after_s
+        rows, gap = rows[back], gap[back]
+        if rows.shape[0]:
+            returned = self.model.come_back(take_rows(self.users, rows), gap, self.generator)
+            self.users = set_rows(self.users, rows, returned)
+            self.clock_s = copy(self.clock_s)
+            self.clock_s[rows] += gap
+            self.session[rows] += 1
+            self.session_start[rows] = self.steps[rows]
+            self.away_s[rows] = gap
+        return gap_s
+
+    def _truncated(self, terminated: Bool[Array, "B"]) -> Bool[Array, "B"]:
+        """Which users reached a limit of the task."""
+        task, limits = self.task, self.task.retention
+        reached = zeros((self.num_users,), "bool", self.device) if task.horizon is None else self.steps >= task.horizon
+        if task.level == "retention":
+            if limits.max_sessions is not None:
+                reached = reached | (self.session >= limits.max_sessions)
+            if limits.horizon_days is not None:
+                reached = reached | (self.clock_s >= limits.horizon_days * DAY_S)
+        elif task.horizon is None:
+            return reached
+        return reached & ~terminated
 
     def observation(self) -> Observation:
         """What the agent sees now."""
@@ -247,13 +303,17 @@ class Simulation:
         numpy = isinstance(generator, np.random.Generator)
         return SimulationState(
             users=_copy(self.users), ring=_copy(self.ring), candidates=_copy(self.candidates), ahead=_copy(self._ahead),
-            clock_s=_copy(self.clock_s), steps=_copy(self.steps),
+            clock_s=_copy(self.clock_s), steps=_copy(self.steps), session=_copy(self.session),
+            session_start=_copy(self.session_start), away_s=_copy(self.away_s),
             generator=generator.bit_generator.state if numpy else generator.get_state(),
         )  # fmt: skip
 
     def set_state(self, state: SimulationState) -> None:
         """Go back to a state from :meth:`get_state`; the state can be used again."""
-        self.users, self.ring, self.candidates, self._ahead, self.clock_s, self.steps = map(_copy, state[:6])
+        self.users, self.ring, self.candidates, self._ahead, self.clock_s, self.steps, *sessions = map(
+            _copy, state[:-1]
+        )
+        self.session, self.session_start, self.away_s = sessions
         if isinstance(self.generator, np.random.Generator):
             self.generator.bit_generator.state = state.generator
         else:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from recgym.envs.candidates import CandidateSource, FullCatalogue
+from recgym.envs.levels import Level, RetentionLimits
 from recgym.envs.observations import HistoryObserver, Observer, Sizes
 from recgym.envs.rewards import RewardFn
 from recgym.simulators.base import UserModel
@@ -25,8 +26,11 @@ class Task:
         candidates: which items may be chosen.
         action: ``"items"`` (a candidate index, or K of them in order) or ``"preference"`` (a vector that ranks the
             candidates by dot product with their item features).
-        horizon: steps after which an episode is truncated; None for none. The end that belongs to the users themselves
-            is the model's ``has_left``.
+        level: what an episode is. ``"request"``: one slate, and the episode is ``terminated``. ``"session"``: until the
+            model's ``has_left``. ``"retention"``: several sessions; the clock moves on by the model's ``return_gap``
+            between them, the history goes on, and the episode is ``terminated`` when the user does not come back.
+        retention: when an episode of several sessions ends; looked at on the level ``"retention"`` only.
+        horizon: steps after which an episode is truncated, whatever its sessions; None for none.
         window: T, events that the history keeps; at least K.
         costs: named quantities that a constrained agent must keep in bounds, reported in ``info["costs"]``.
         mask_consumed: whether items in the visible history are masked: ``info["action_mask"]`` and ``action_masks()``
@@ -40,6 +44,8 @@ class Task:
     slate_size: int = 1
     candidates: CandidateSource = field(default_factory=FullCatalogue)
     action: Literal["items", "preference"] = "items"
+    level: Level = "session"
+    retention: RetentionLimits = field(default_factory=RetentionLimits)
     horizon: int | None = None
     window: int = 20
     costs: Mapping[str, RewardFn] = field(default_factory=dict)
@@ -56,6 +62,8 @@ class Task:
             )
         if self.horizon is not None and self.horizon < 1:
             raise ValueError(f"{self.name}: horizon must be at least 1 step, found {self.horizon}")
+        if self.level not in get_args(Level):
+            raise ValueError(f"{self.name}: level must be one of {', '.join(get_args(Level))}, found {self.level!r}")
         if self.action not in ("items", "preference"):
             raise ValueError(f"{self.name}: action must be 'items' or 'preference', found {self.action!r}")
 

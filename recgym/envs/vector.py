@@ -37,6 +37,9 @@ def step_info(simulation: Simulation, transition: Transition | None, rows: slice
 
     ``slate`` ``[B, K]`` item ids, ``feedback`` channel name to ``[B, K]``, ``costs`` name to ``[B]`` (all three absent
     at reset), ``group`` ``[B]`` where users form groups, ``action_mask`` ``[B, M]`` where the task masks anything.
+    On the level of retention also ``session`` ``[B]``, the session that the user is in now (from 0), and
+    ``return_gap_s`` ``[B]`` (absent at reset): the time away after a session that ended with this step, infinity for
+    never, else NaN.
     """
     info: dict[str, Any] = {}
     if transition is not None:
@@ -45,9 +48,13 @@ def step_info(simulation: Simulation, transition: Transition | None, rows: slice
         info["feedback"] = {name: feedback[..., i] for i, name in enumerate(simulation.channels)}
         if transition.costs:
             info["costs"] = {name: to_numpy(cost)[rows] for name, cost in transition.costs.items()}
+        if transition.return_gap_s is not None:
+            info["return_gap_s"] = to_numpy(transition.return_gap_s)[rows].copy()
     group = simulation.group()
     if group is not None:
         info["group"] = to_numpy(group)[rows].copy()
+    if simulation.task.level == "retention":
+        info["session"] = to_numpy(simulation.session)[rows].copy()
     if simulation.task.mask_consumed:
         info["action_mask"] = to_numpy(simulation.allowed())[rows]
     return info
@@ -196,7 +203,9 @@ def _blank(info: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:
     blank["feedback"] = {name: value * shown for name, value in info["feedback"].items()}
     if "costs" in info:
         blank["costs"] = {name: value * keep for name, value in info["costs"].items()}
-    for key in ("slate", "feedback", "costs"):
+    if "return_gap_s" in info:
+        blank["return_gap_s"] = np.where(keep, info["return_gap_s"], np.nan)
+    for key in ("slate", "feedback", "costs", "return_gap_s"):
         if key in info:
             blank[f"_{key}"] = keep
     return blank

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from recgym.agents.base import ActionSpec, ScoredPolicy
-from recgym.arrays import namespace, to_numpy
+from recgym.arrays import device_of, full, namespace, to_numpy
 from recgym.data.schema import InteractionLog
 from recgym.envs.rewards import Outcome
 from recgym.envs.task import Task
@@ -77,5 +77,6 @@ def _reward_of(task: Task, candidates: Array, feedback: Array) -> Array:
     users, m = candidates.shape
     flat = candidates.reshape(-1, 1)
     zeros = namespace(flat).zeros_like(flat[:, 0])
-    outcome = Outcome(flat, Response(feedback.reshape(users * m, 1, -1)), zeros != 0, zeros + 1)
+    no_gap = full((users * m,), float("nan"), "float64", device_of(flat))
+    outcome = Outcome(flat, Response(feedback.reshape(users * m, 1, -1)), zeros != 0, zeros + 1, no_gap)
     return task.reward(outcome).reshape(users, m)

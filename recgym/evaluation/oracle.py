@@ -23,7 +23,8 @@ class OneStepOracle:
     The slate is built position by position: the candidate that adds most to what is already chosen. For one item, and
     for users whose answers to the items of a slate are independent, that is the best slate; else it is greedy. It is
     best for the step at hand only: a policy that looks further ahead can beat it. A reward that is not linear in the
-    feedback is taken at the expected feedback.
+    feedback is taken at the expected feedback; rewards for coming back count nothing, as no step is known beforehand to
+    be the last of its session.
 
     Args:
         simulation: the simulation that it acts in, hidden state included.
@@ -72,7 +73,8 @@ class OneStepOracle:
             slate = _columns([*(column[flat] for column in chosen), items[rows].reshape(-1)])
             response = simulation.model.expected(take_rows(simulation.users, flat), slate)
             left = full((flat.shape[0],), False, "bool", device)
-            outcome = Outcome(slate, response, left, simulation.steps[flat] + 1)
+            no_gap = full((flat.shape[0],), float("nan"), "float64", device)
+            outcome = Outcome(slate, response, left, simulation.steps[flat] + 1, no_gap)
             blocks.append(simulation.task.reward(outcome).reshape(-1, m))
         return np.concatenate(blocks) if device == "numpy" else torch.cat(blocks)
 

@@ -11,6 +11,7 @@ from jaxtyping import Float64, Int64
 from recgym.agents.base import Policy
 from recgym.arrays import to_numpy
 from recgym.data.schema import InteractionLog
+from recgym.envs.levels import DAY_S
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
 from recgym.seeding import child_seed, make_generator
@@ -32,6 +33,8 @@ class Episodes:
         reward: return of each user under each seed.
         feedback: sum of each channel over the episode.
         length: steps until the user left or the episode was cut.
+        sessions: sessions begun; 1 unless the task is one of retention.
+        days: days from the start of the episode to the end of its last step.
         repeats: share of shown items that the user had been shown before in the episode.
         coverage: share of the catalogue that was shown to anybody, per seed.
         left: share of users who left by themselves, per seed.
@@ -40,6 +43,8 @@ class Episodes:
     reward: Float64[np.ndarray, "seeds users"]
     feedback: Float64[np.ndarray, "seeds users F"]
     length: Int64[np.ndarray, "seeds users"]
+    sessions: Int64[np.ndarray, "seeds users"]
+    days: Float64[np.ndarray, "seeds users"]
     repeats: Float64[np.ndarray, "seeds users"]
     coverage: Float64[np.ndarray, "seeds"]
     left: Float64[np.ndarray, "seeds"]
@@ -52,7 +57,8 @@ class Steps:
     Attributes:
         user: user of each step.
         step: step of the episode, from 0.
-        time_s: seconds since the episode began, after the step.
+        time_s: seconds since the episode began, at the end of the step.
+        session: which session of the episode, from 0.
         slate: item ids shown.
         feedback: the answer.
         log_propensity: of the decision.
@@ -62,6 +68,7 @@ class Steps:
     user: Int64[np.ndarray, "n"]
     step: Int64[np.ndarray, "n"]
     time_s: Float64[np.ndarray, "n"]
+    session: Int64[np.ndarray, "n"]
     slate: Int64[np.ndarray, "n K"]
     feedback: np.ndarray
     log_propensity: np.ndarray
@@ -90,9 +97,9 @@ class Rollout:
         Intervals are Student's t over the means of the seeds; with one seed only, over its users.
 
         Returns:
-            ``return``, ``low``, ``high``, ``session_length`` (steps), ``coverage``, ``repeat_rate``, ``left`` (share of
-            users), ``users``, ``seeds``, and ``channels``: name to ``mean``, ``low``, ``high`` of the sum over an
-            episode.
+            ``return``, ``low``, ``high``, ``session_length`` (steps of a session), ``sessions`` (of an episode),
+            ``coverage``, ``repeat_rate``, ``left`` (share of users), ``users``, ``seeds``, and ``channels``: name to
+            ``mean``, ``low``, ``high`` of the sum over an episode.
         """
         episodes = self.episodes
         mean, low, high = _interval(episodes.reward, level)
@@ -104,7 +111,8 @@ class Rollout:
             "return": mean,
             "low": low,
             "high": high,
-            "session_length": float(episodes.length.mean()),
+            "session_length": float(episodes.length.sum() / episodes.sessions.sum()),
+            "sessions": float(episodes.sessions.mean()),
             "coverage": float(episodes.coverage.mean()),
             "repeat_rate": float(episodes.repeats.mean()),
             "left": float(episodes.left.mean()),
@@ -116,8 +124,9 @@ class Rollout:
     def to_log(self, seed_index: int = 0, arrivals_s: Float64[np.ndarray, "users"] | None = None) -> InteractionLog:
         """The rollout of one seed as an interaction log with propensities: valid data for off-policy evaluation.
 
-        Each step is a slate, each user's episode a session. The propensity of a row is that of the whole slate. Item
-        features of the model and the users' profiles at the start become the log's features.
+        Each step is a slate; sessions are those of the episodes, and the time between them is the time that users were
+        away. The propensity of a row is that of the whole slate. Item features of the model and the users' profiles at
+        the start become the log's features.
 
         Args:
             seed_index: which of the seeds.
@@ -181,6 +190,7 @@ class _Block:
     slate: np.ndarray
     feedback: np.ndarray
     time_s: np.ndarray
+    session: np.ndarray
     log_propensity: np.ndarray
     left: np.ndarray
     profile: np.ndarray
@@ -208,20 +218,21 @@ def _block(
     rows: list[tuple[np.ndarray, ...]] = []
     for _ in range(max_steps):
         decision, state = actor.act(simulation.observation(), state, generator, greedy)
+        session = to_numpy(simulation.session).copy()
         transition = simulation.step(decision.action)
         terminated = to_numpy(transition.terminated)
         rows.append(
             (
                 alive, to_numpy(transition.reward), to_numpy(transition.slate), to_numpy(transition.response.feedback),
-                to_numpy(simulation.clock_s), to_numpy(decision.log_propensity),
+                to_numpy(transition.time_s), session, to_numpy(decision.log_propensity),
             )
         )  # fmt: skip
         left |= alive & terminated
         alive = alive & ~terminated & ~to_numpy(transition.truncated)
         if not alive.any():
             break
-    a, r, s, f, t, p = (np.stack(column) for column in zip(*rows, strict=True))
-    return _Block(a, r, s, f, t, p, left, profile)
+    a, r, s, f, t, n, p = (np.stack(column) for column in zip(*rows, strict=True))
+    return _Block(a, r, s, f, t, n, p, left, profile)
 
 
 def _join(blocks: list[_Block], task: Task) -> tuple[Episodes, Steps]:
@@ -242,14 +253,16 @@ def _join(blocks: list[_Block], task: Task) -> tuple[Episodes, Steps]:
     feedback = column("feedback")
     user, step = np.nonzero(alive.T)
     steps = Steps(
-        user, step, column("time_s")[step, user], slate[step, user], feedback[step, user],
-        column("log_propensity")[step, user], np.concatenate([block.profile for block in blocks]),
+        user, step, column("time_s")[step, user], column("session")[step, user], slate[step, user],
+        feedback[step, user], column("log_propensity")[step, user], np.concatenate([block.profile for block in blocks]),
     )  # fmt: skip
     shown = np.unique(steps.slate).size
     episodes = Episodes(
         reward=(reward * alive).sum(0, dtype=np.float64)[None],
         feedback=(feedback * alive[:, :, None, None]).sum((0, 2), dtype=np.float64)[None],
         length=alive.sum(0)[None],
+        sessions=(column("session") * alive).max(0)[None] + 1,
+        days=(column("time_s") * alive).max(0)[None] / DAY_S,
         repeats=_repeats(slate, alive)[None],
         coverage=np.array([shown / task.model.num_items]),
         left=np.array([np.concatenate([block.left for block in blocks]).mean()]),
@@ -281,12 +294,13 @@ def _log_of(task: Task, steps: Steps, arrivals_s: np.ndarray | None) -> Interact
     n = steps.user.size
     feedback = steps.feedback.reshape(n * k, -1)
     time_s = steps.time_s if arrivals_s is None else steps.time_s + arrivals_s[steps.user]
+    starts = np.diff(steps.user, prepend=-1).astype(bool) | np.diff(steps.session, prepend=-1).astype(bool)
     frame = pl.DataFrame(
         {
             "user": np.repeat(steps.user, k),
             "item": steps.slate.reshape(-1),
             "time_s": np.repeat(time_s, k),
-            "session": np.repeat(steps.user, k),
+            "session": np.repeat(np.cumsum(starts) - 1, k),
             "slate": np.repeat(np.arange(n), k),
             "position": np.tile(np.arange(k, dtype=np.int32), n),
             "propensity": np.repeat(np.exp(steps.log_propensity.astype(np.float64)), k),
