@@ -8,6 +8,7 @@ _MODULES = {
     "LongTermSatisfaction-v0": ("recgym.envs.long_term_satisfaction", ""),
     "LongTermSatisfactionRecSim-v0": ("recgym.envs.long_term_satisfaction", "recsim_"),
     "InterestEvolution-v0": ("recgym.envs.interest_evolution", ""),
+    "ShortVideo-v0": ("recgym.envs.short_video", ""),
     "LearnedUsers-v0": ("recgym.envs.learned_users", ""),
 }
 

@@ -37,9 +37,9 @@ def step_info(simulation: Simulation, transition: Transition | None, rows: slice
 
     ``slate`` ``[B, K]`` item ids, ``feedback`` channel name to ``[B, K]``, ``costs`` name to ``[B]`` (all three absent
     at reset), ``group`` ``[B]`` where users form groups, ``action_mask`` ``[B, M]`` where the task masks anything.
-    On the level of retention also ``session`` ``[B]``, the session that the user is in now (from 0), and
-    ``return_gap_s`` ``[B]`` (absent at reset): the time away after a session that ended with this step, infinity for
-    never, else NaN.
+    On the level of retention also ``session`` ``[B]``, the session that the user is in now (from 0), and, absent at
+    reset, ``session_ended`` ``[B]``, whether one ended with this step, and ``return_gap_s`` ``[B]``, the time away after
+    it: infinity for never, 0 where none ended.
     """
     info: dict[str, Any] = {}
     if transition is not None:
@@ -49,7 +49,9 @@ def step_info(simulation: Simulation, transition: Transition | None, rows: slice
         if transition.costs:
             info["costs"] = {name: to_numpy(cost)[rows] for name, cost in transition.costs.items()}
         if transition.return_gap_s is not None:
-            info["return_gap_s"] = to_numpy(transition.return_gap_s)[rows].copy()
+            gap = to_numpy(transition.return_gap_s)[rows]
+            info["session_ended"] = ~np.isnan(gap)  # Gymnasium's checks take NaN for a difference, so it stays inside
+            info["return_gap_s"] = np.nan_to_num(gap, nan=0.0, posinf=np.inf)
     group = simulation.group()
     if group is not None:
         info["group"] = to_numpy(group)[rows].copy()
@@ -203,9 +205,10 @@ def _blank(info: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:
     blank["feedback"] = {name: value * shown for name, value in info["feedback"].items()}
     if "costs" in info:
         blank["costs"] = {name: value * keep for name, value in info["costs"].items()}
-    if "return_gap_s" in info:
-        blank["return_gap_s"] = np.where(keep, info["return_gap_s"], np.nan)
-    for key in ("slate", "feedback", "costs", "return_gap_s"):
+    if "session_ended" in info:
+        blank["session_ended"] = info["session_ended"] & keep
+        blank["return_gap_s"] = np.where(keep, info["return_gap_s"], 0.0)
+    for key in ("slate", "feedback", "costs", "session_ended", "return_gap_s"):
         if key in info:
             blank[f"_{key}"] = keep
     return blank

@@ -9,9 +9,11 @@ from recgym.simulators.choice import (
 )
 from recgym.simulators.interest_evolution import InterestEvolution, InterestEvolutionConfig
 from recgym.simulators.long_term_satisfaction import LongTermSatisfaction, LongTermSatisfactionConfig
+from recgym.simulators.short_video import ShortVideo, ShortVideoConfig
 
 __all__ = [
     "UserModel", "Observed",
     "LongTermSatisfaction", "LongTermSatisfactionConfig", "InterestEvolution", "InterestEvolutionConfig",
+    "ShortVideo", "ShortVideoConfig",
     "MultinomialProportional", "MultinomialLogit", "ExponentialCascade", "ProportionalCascade",
 ]  # fmt: skip
