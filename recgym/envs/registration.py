@@ -9,6 +9,8 @@ _MODULES = {
     "LongTermSatisfactionRecSim-v0": ("recgym.envs.long_term_satisfaction", "recsim_"),
     "InterestEvolution-v0": ("recgym.envs.interest_evolution", ""),
     "ShortVideo-v0": ("recgym.envs.short_video", ""),
+    "Retention-v0": ("recgym.envs.retention", ""),
+    "InterestExploration-v0": ("recgym.envs.interest_exploration", ""),
     "LearnedUsers-v0": ("recgym.envs.learned_users", ""),
 }
 

@@ -38,8 +38,8 @@ def step_info(simulation: Simulation, transition: Transition | None, rows: slice
     ``slate`` ``[B, K]`` item ids, ``feedback`` channel name to ``[B, K]``, ``costs`` name to ``[B]`` (all three absent
     at reset), ``group`` ``[B]`` where users form groups, ``action_mask`` ``[B, M]`` where the task masks anything.
     On the level of retention also ``session`` ``[B]``, the session that the user is in now (from 0), and, absent at
-    reset, ``session_ended`` ``[B]``, whether one ended with this step, and ``return_gap_s`` ``[B]``, the time away after
-    it: infinity for never, 0 where none ended.
+    reset, ``session_ended`` ``[B]``, whether one ended with this step, and ``return_gap_s`` ``[B]``, the time away
+    after it: infinity for never, 0 where none ended.
     """
     info: dict[str, Any] = {}
     if transition is not None:

@@ -8,12 +8,15 @@ from recgym.simulators.choice import (
     ProportionalCascade,
 )
 from recgym.simulators.interest_evolution import InterestEvolution, InterestEvolutionConfig
+from recgym.simulators.interest_exploration import InterestExploration, InterestExplorationConfig
 from recgym.simulators.long_term_satisfaction import LongTermSatisfaction, LongTermSatisfactionConfig
+from recgym.simulators.retention import Retention, RetentionConfig
 from recgym.simulators.short_video import ShortVideo, ShortVideoConfig
 
 __all__ = [
     "UserModel", "Observed",
     "LongTermSatisfaction", "LongTermSatisfactionConfig", "InterestEvolution", "InterestEvolutionConfig",
-    "ShortVideo", "ShortVideoConfig",
+    "ShortVideo", "ShortVideoConfig", "Retention", "RetentionConfig",
+    "InterestExploration", "InterestExplorationConfig",
     "MultinomialProportional", "MultinomialLogit", "ExponentialCascade", "ProportionalCascade",
 ]  # fmt: skip
