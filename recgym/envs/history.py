@@ -5,7 +5,21 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from recgym.arrays import as_int, full, is_one_user, largest, namespace, pick, put, stretch, unbox, zeros
+from recgym.arrays import (
+    arange,
+    as_int,
+    device_of,
+    full,
+    is_one_user,
+    largest,
+    namespace,
+    pick,
+    put,
+    stretch,
+    unbox,
+    zeros,
+)
+from recgym.simulators.organic import Visit
 from recgym.types import Array, History
 
 __all__ = ["HistoryRing"]
@@ -37,9 +51,12 @@ class HistoryRing(NamedTuple):
     padding: int
 
     @classmethod
-    def empty(cls, users: int, length: int, channels: int, num_items: int, device: str) -> "HistoryRing":
-        """A record without events."""
-        spare = 0 if length == 1 else max(length, _SPARE)  # a single event is written over, in its place
+    def empty(
+        cls, users: int, length: int, channels: int, num_items: int, device: str, longest_visit: int = 0
+    ) -> "HistoryRing":
+        """A record without events; ``longest_visit`` says how many events :meth:`append_visit` may write at once."""
+        # A single event is written over, in its place.
+        spare = 0 if length == 1 else max(length, _SPARE, longest_visit)
         width = length + spare + 1
         return cls(
             items=full((users, width), num_items, "int64", device),
@@ -84,6 +101,27 @@ class HistoryRing(NamedTuple):
                 self.time_s[0, column] = time_s
                 end = column + 1
         self.end[0] = end
+
+    def append_visit(
+        self, rows: Int64[Array, "n"], visit: Visit, start_s: Float64[Array, "n"], count: Int64[Array, "n"]
+    ) -> None:
+        """Write, in place, what the users of some rows consumed by themselves. T must be at least 2.
+
+        Args:
+            rows: the rows.
+            visit: what each of them consumed.
+            start_s: when each visit began.
+            count: events of each visit.
+        """
+        events = visit.items.shape[1]
+        self._make_room(events)
+        end = self.end[rows]
+        column = end[:, None] + arange(events, device_of(end))
+        column = namespace(end).where(visit.mask, column, self.items.shape[1] - 1)
+        self.items[rows[:, None], column] = visit.items
+        self.feedback[rows[:, None], column] = visit.feedback
+        self.time_s[rows[:, None], column] = start_s[:, None] + visit.after_s
+        self.end[rows] = end + count
 
     def _make_room(self, events: int) -> None:
         """Make sure that every row has columns left for so many events."""

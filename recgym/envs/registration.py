@@ -11,6 +11,7 @@ _MODULES = {
     "ShortVideo-v0": ("recgym.envs.short_video", ""),
     "Retention-v0": ("recgym.envs.retention", ""),
     "InterestExploration-v0": ("recgym.envs.interest_exploration", ""),
+    "OrganicBandit-v0": ("recgym.envs.organic_bandit", ""),
     "LearnedUsers-v0": ("recgym.envs.learned_users", ""),
 }
 

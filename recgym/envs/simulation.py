@@ -14,6 +14,7 @@ from recgym.envs.rewards import Outcome
 from recgym.envs.task import Task
 from recgym.seeding import make_generator
 from recgym.simulators.base import Observed
+from recgym.simulators.organic import OrganicUsers, Visit
 from recgym.types import Array, Generator, History, Response
 
 __all__ = ["Simulation", "SimulationState", "Transition"]
@@ -35,6 +36,7 @@ class Transition(NamedTuple):
         time_s: seconds since each user's episode began, at the end of the step.
         return_gap_s: seconds until the next session, which then has begun: NaN where no session ended with this step,
             infinity for never; None where the task has one session only.
+        visit: what users consumed unasked after the step; None for users who never do.
     """
 
     slate: Int64[Array, "B K"]
@@ -45,6 +47,7 @@ class Transition(NamedTuple):
     truncated: Bool[Array, "B"]
     time_s: Float64[Array, "B"]
     return_gap_s: Float64[Array, "B"] | None
+    visit: Visit | None
 
 
 class SimulationState(NamedTuple):
@@ -114,7 +117,13 @@ class Simulation:
         self._rows = arange(num_users, device)
         self._first_row = first_row
         self._one = full((), 1, "int64", device)
-        self.ring = HistoryRing.empty(num_users, task.window, len(self.model.schema), self.model.num_items, device)
+        self._organic = self.model if isinstance(self.model, OrganicUsers) else None
+        if self._organic is not None and task.window < 2:
+            raise ValueError(f"{task.name}: users who consume unasked need a window of at least 2, found {task.window}")
+        self.ring = HistoryRing.empty(
+            num_users, task.window, len(self.model.schema), self.model.num_items, device,
+            0 if self._organic is None else self._organic.longest_visit,
+        )  # fmt: skip
         self.clock_s = zeros((num_users,), "float64", device)
         self.steps = zeros((num_users,), "int64", device)
         self.session = zeros((num_users,), "int64", device)
@@ -202,6 +211,7 @@ class Simulation:
         self.users = model.advance(self.users, slate, response, generator)
         self.steps = self.steps + self._one
         left, time_s, gap_s = model.has_left(self.users), self.clock_s, None
+        visit = None if self._organic is None else self._record_visit(self._organic)
         if task.level == "session":
             terminated = left
         elif task.level == "request":
@@ -212,9 +222,20 @@ class Simulation:
         outcome = Outcome(slate, response, left, self.steps, gap_s)
         truncated = self._truncated(terminated)
         costs = {name: cost(outcome) for name, cost in task.costs.items()}
-        transition = Transition(slate, response, task.reward(outcome), costs, terminated, truncated, time_s, gap_s)
+        reward = task.reward(outcome)
+        transition = Transition(slate, response, reward, costs, terminated, truncated, time_s, gap_s, visit)
         self._draw_candidates()
         return transition
+
+    def _record_visit(self, model: OrganicUsers) -> Visit:
+        """Write what users consumed unasked into the history, and move the clock on."""
+        visit = model.visit(self.users)
+        rows = namespace(visit.mask).where(visit.mask[:, 0])[0]
+        if rows.shape[0]:
+            some = take_rows(visit, rows)
+            self.ring.append_visit(rows, some, self.clock_s[rows], some.mask.sum(-1))
+            self.clock_s = self.clock_s + visit.seconds
+        return visit
 
     def _come_back(self, left: Bool[Array, "B"]) -> Float64[Array, "B"]:
         """Start the next session of the users who left and come back in time; how long each was away."""

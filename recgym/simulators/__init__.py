@@ -10,13 +10,15 @@ from recgym.simulators.choice import (
 from recgym.simulators.interest_evolution import InterestEvolution, InterestEvolutionConfig
 from recgym.simulators.interest_exploration import InterestExploration, InterestExplorationConfig
 from recgym.simulators.long_term_satisfaction import LongTermSatisfaction, LongTermSatisfactionConfig
+from recgym.simulators.organic import OrganicUsers, Visit
+from recgym.simulators.organic_bandit import OrganicBandit, OrganicBanditConfig
 from recgym.simulators.retention import Retention, RetentionConfig
 from recgym.simulators.short_video import ShortVideo, ShortVideoConfig
 
 __all__ = [
-    "UserModel", "Observed",
+    "UserModel", "Observed", "OrganicUsers", "Visit",
     "LongTermSatisfaction", "LongTermSatisfactionConfig", "InterestEvolution", "InterestEvolutionConfig",
     "ShortVideo", "ShortVideoConfig", "Retention", "RetentionConfig",
-    "InterestExploration", "InterestExplorationConfig",
+    "InterestExploration", "InterestExplorationConfig", "OrganicBandit", "OrganicBanditConfig",
     "MultinomialProportional", "MultinomialLogit", "ExponentialCascade", "ProportionalCascade",
 ]  # fmt: skip

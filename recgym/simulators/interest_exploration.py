@@ -48,7 +48,7 @@ class InterestExplorationConfig:
 
     @classmethod
     def niche(cls) -> "InterestExplorationConfig":
-        """A world in which exploring pays: the minority likes its topic so much that quality does not make up for it."""
+        """A world in which exploring pays: a minority likes its topic so much that quality does not make up for it."""
         return cls(affinity=((0.1, 1.2), (0.7, 0.1)))
 
     def __post_init__(self) -> None:
