@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 from jaxtyping import Float64, Int64
 
 from recgym.agents.base import Policy
@@ -14,6 +13,7 @@ from recgym.data.schema import InteractionLog
 from recgym.envs.levels import DAY_S
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
+from recgym.evaluation.recorded import OrganicEvents, Steps, first_visit, joined, log_of, visit_of
 from recgym.seeding import child_seed, make_generator
 from recgym.stats import t_interval
 
@@ -48,31 +48,6 @@ class Episodes:
     repeats: Float64[np.ndarray, "seeds users"]
     coverage: Float64[np.ndarray, "seeds"]
     left: Float64[np.ndarray, "seeds"]
-
-
-@dataclass(frozen=True)
-class Steps:
-    """Every step of every user of one seed, in the order of users and then of time.
-
-    Attributes:
-        user: user of each step.
-        step: step of the episode, from 0.
-        time_s: seconds since the episode began, at the end of the step.
-        session: which session of the episode, from 0.
-        slate: item ids shown.
-        feedback: the answer.
-        log_propensity: of the decision.
-        profile: observable features of each user at the start.
-    """
-
-    user: Int64[np.ndarray, "n"]
-    step: Int64[np.ndarray, "n"]
-    time_s: Float64[np.ndarray, "n"]
-    session: Int64[np.ndarray, "n"]
-    slate: Int64[np.ndarray, "n K"]
-    feedback: np.ndarray
-    log_propensity: np.ndarray
-    profile: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -125,8 +100,8 @@ class Rollout:
         """The rollout of one seed as an interaction log with propensities: valid data for off-policy evaluation.
 
         Each step is a slate; sessions are those of the episodes, and the time between them is the time that users were
-        away. The propensity of a row is that of the whole slate. Item features of the model and the users' profiles at
-        the start become the log's features.
+        away. The propensity of a row is that of the whole slate. What users consumed unasked becomes rows without a
+        slate. Item features of the model and the users' profiles at the start become the log's features.
 
         Args:
             seed_index: which of the seeds.
@@ -137,7 +112,7 @@ class Rollout:
         """
         if not self.steps:
             raise ValueError("the steps of this rollout were not recorded; call rollout(..., record=True)")
-        return _log_of(self.task, self.steps[seed_index], arrivals_s)
+        return log_of(self.task, self.steps[seed_index], arrivals_s)
 
 
 def rollout(
@@ -194,6 +169,7 @@ class _Block:
     log_propensity: np.ndarray
     left: np.ndarray
     profile: np.ndarray
+    organic: OrganicEvents
 
 
 def _block(
@@ -216,6 +192,7 @@ def _block(
     alive, left = np.ones(users, dtype=bool), np.zeros(users, dtype=bool)
     profile = to_numpy(simulation.profile()).copy()
     rows: list[tuple[np.ndarray, ...]] = []
+    organic = [first_visit(simulation)]
     for _ in range(max_steps):
         decision, state = actor.act(simulation.observation(), state, generator, greedy)
         session = to_numpy(simulation.session).copy()
@@ -227,12 +204,14 @@ def _block(
                 to_numpy(transition.time_s), session, to_numpy(decision.log_propensity),
             )
         )  # fmt: skip
+        if transition.visit is not None:
+            organic.append(visit_of(transition.visit, to_numpy(transition.time_s), session, alive))
         left |= alive & terminated
         alive = alive & ~terminated & ~to_numpy(transition.truncated)
         if not alive.any():
             break
     a, r, s, f, t, n, p = (np.stack(column) for column in zip(*rows, strict=True))
-    return _Block(a, r, s, f, t, n, p, left, profile)
+    return _Block(a, r, s, f, t, n, p, left, profile, joined(organic))
 
 
 def _join(blocks: list[_Block], task: Task) -> tuple[Episodes, Steps]:
@@ -255,6 +234,7 @@ def _join(blocks: list[_Block], task: Task) -> tuple[Episodes, Steps]:
     steps = Steps(
         user, step, column("time_s")[step, user], column("session")[step, user], slate[step, user],
         feedback[step, user], column("log_propensity")[step, user], np.concatenate([block.profile for block in blocks]),
+        joined([block.organic for block in blocks], [BLOCK * index for index in range(len(blocks))]),
     )  # fmt: skip
     shown = np.unique(steps.slate).size
     episodes = Episodes(
@@ -285,42 +265,3 @@ def _interval(values: np.ndarray, level: float) -> tuple[float, float, float]:
     samples = values.mean(axis=1) if values.shape[0] > 1 else values[0]
     interval = t_interval(samples, level)
     return float(interval.mean), float(interval.low), float(interval.high)
-
-
-def _log_of(task: Task, steps: Steps, arrivals_s: np.ndarray | None) -> InteractionLog:
-    schema, k = task.model.schema, task.slate_size
-    if not np.isfinite(steps.log_propensity).all():
-        raise ValueError(f"{task.name}: the policy gave no propensity for some decisions, so it cannot be logged")
-    n = steps.user.size
-    feedback = steps.feedback.reshape(n * k, -1)
-    time_s = steps.time_s if arrivals_s is None else steps.time_s + arrivals_s[steps.user]
-    starts = np.diff(steps.user, prepend=-1).astype(bool) | np.diff(steps.session, prepend=-1).astype(bool)
-    frame = pl.DataFrame(
-        {
-            "user": np.repeat(steps.user, k),
-            "item": steps.slate.reshape(-1),
-            "time_s": np.repeat(time_s, k),
-            "session": np.repeat(np.cumsum(starts) - 1, k),
-            "slate": np.repeat(np.arange(n), k),
-            "position": np.tile(np.arange(k, dtype=np.int32), n),
-            "propensity": np.repeat(np.exp(steps.log_propensity.astype(np.float64)), k),
-            **{name: feedback[:, index] for index, name in enumerate(schema.names)},
-        }
-    )
-    users = steps.profile.shape[0]
-    items = to_numpy(task.model.item_features)
-    return InteractionLog(
-        frame,
-        schema,
-        pl.Series("id", np.arange(users)),
-        pl.Series("id", np.arange(task.model.num_items)),
-        _features(steps.profile, "profile"),
-        _features(items, "feature"),
-        source=task.name,
-    )
-
-
-def _features(values: np.ndarray, prefix: str) -> pl.DataFrame | None:
-    if values.shape[1] == 0:
-        return None
-    return pl.DataFrame({f"{prefix}_{index}": values[:, index] for index in range(values.shape[1])})
