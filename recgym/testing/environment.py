@@ -16,6 +16,7 @@ from recgym.testing.autoreset import check_disabled, check_next_step, check_same
 from recgym.testing.checks import Check, assert_same, leaves, no_global_randomness
 from recgym.testing.hidden import check_intervention, check_values
 from recgym.testing.play import Actions, Maker, Step, play, returns, row_of
+from recgym.testing.sessions import check_sessions
 
 __all__ = ["check_environment", "environment_checks"]
 
@@ -52,6 +53,7 @@ def environment_checks(env_id: str, **settings: Any) -> tuple[Check, ...]:
         "B = 1 and B = 64 agree": _check_batch_sizes,
         "hidden state: intervention": check_intervention,
         "hidden state: values": check_values,
+        "episodes and sessions": check_sessions,
         "autoreset: next step": check_next_step,
         "autoreset: same step": check_same_step,
         "autoreset: disabled": check_disabled,

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from recgym.arrays import full, to_numpy, zeros
+from recgym.arrays import from_numpy, full, to_numpy, zeros
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema
-from recgym.envs import ChannelReward, Outcome, RewardFn, Simulation, VectorReward
+from recgym.envs import ChannelReward, Outcome, RetentionReward, RewardFn, Simulation, SumReward, VectorReward
 from recgym.types import Array, Response
 from tests.testing.tasks import clicks, small
 
@@ -75,3 +75,36 @@ def test_a_function_of_ones_own_sees_the_whole_outcome() -> None:
     assert [int(entry.step[0]) for entry in seen] == list(range(1, 41))
     assert any(entry.left.any() for entry in seen)
     assert isinstance(patience, RewardFn)
+
+
+def with_gaps(device: str, gaps_s: list[float]) -> Outcome:
+    feedback = from_numpy(np.ones((len(gaps_s), 1, 2), dtype=np.float32), device)
+    return outcome(feedback)._replace(return_gap_s=from_numpy(np.array(gaps_s), device))
+
+
+@pytest.mark.parametrize("device", ["numpy", "cpu"])
+def test_days_away(device: str) -> None:
+    day = 86_400.0
+    seen = with_gaps(device, [float("nan"), 0.0, 0.25 * day, 2 * day, 31 * day, float("inf")])
+    linear = to_numpy(RetentionReward()(seen))
+    assert linear.dtype == np.float32
+    np.testing.assert_allclose(linear, [0, 0, -0.25, -2, -30, -30])
+    whole = RetentionReward(per_day=-0.1, longest_days=10, whole_days=True)
+    np.testing.assert_allclose(to_numpy(whole(seen)), [0, 0, -0.1, -0.2, -1, -1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("device", ["numpy", "cpu"])
+def test_a_sum_of_rewards(device: str) -> None:
+    parts = (ChannelReward(SCHEMA, {"watch_time": 2.0}), 0.5), (RetentionReward(), 10.0)
+    np.testing.assert_allclose(
+        to_numpy(SumReward(parts)(with_gaps(device, [float("nan"), 86_400.0, float("inf")]))), [1, -9, -299]
+    )
+    with pytest.raises(ValueError, match="at least one part"):
+        SumReward(())
+
+
+def test_days_away_need_several_sessions() -> None:
+    with pytest.raises(ValueError, match="level='retention'"):
+        RetentionReward()(outcome(FEEDBACK))
+    with pytest.raises(ValueError, match="longest_days must be a positive number of days, found inf"):
+        RetentionReward(longest_days=float("inf"))
