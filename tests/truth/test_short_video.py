@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from scipy import stats
 
 from recgym.agents import RandomPolicy
 from recgym.arrays import take_rows, to_numpy, zeros
-from recgym.envs import RetentionLimits
+from recgym.envs import Level, RetentionLimits
 from recgym.envs.short_video import task
 from recgym.evaluation import OneStepOracle, rollout
 from recgym.evaluation.baselines import action_spec
@@ -140,7 +140,7 @@ def test_gaps_have_the_stated_distribution(device: str) -> None:
             assert stats.kstest(days[~gone], gap_distribution(wrong, loyalty)[1].cdf).pvalue < 1e-6
 
 
-def outcomes(config: ShortVideoConfig, level: str) -> dict[str, dict[str, float]]:
+def outcomes(config: ShortVideoConfig, level: Level) -> dict[str, dict[str, float]]:
     """What policies that look one step ahead come to: by watch time, by likes, and at random."""
     found = {}
     for name, reward, policy in (
@@ -178,7 +178,8 @@ def test_watch_time_drives_users_away() -> None:
 
 def test_without_the_conflict_there_is_none() -> None:
     config = replace(ShortVideoConfig.without_conflict(), num_videos=300)
-    for level in ("session", "retention"):
+    levels: tuple[Level, ...] = ("session", "retention")
+    for level in levels:
         found = outcomes(config, level)
         watch, like = found["watch"], found["like"]
         for name in ("watch", "likes", "steps", "left"):
@@ -186,8 +187,8 @@ def test_without_the_conflict_there_is_none() -> None:
 
 
 def test_an_oracle_beats_chance_on_every_level() -> None:
-    for level in ("request", "session", "retention"):
-        world = task(level=level)  # type: ignore[arg-type]
+    for level in get_args(Level):
+        world = task(level=level)
         best = rollout(OneStepOracle, world, users=300, seeds=(0,), device="numpy").episodes.reward
         random = rollout(RandomPolicy(action_spec(world)), world, users=300, seeds=(0,), device="numpy").episodes.reward
         assert stats.ttest_rel(best[0], random[0], alternative="greater").pvalue < 1e-6, level
