@@ -6,6 +6,7 @@ import torch
 
 from recgym.arrays import from_numpy, to_numpy
 from recgym.envs.history import HistoryRing
+from recgym.simulators import Visit
 from recgym.types import History
 
 N, F = 11, 2
@@ -89,3 +90,32 @@ def test_negative_feedback_is_feedback() -> None:
     ring = HistoryRing.empty(1, 3, F, N, "numpy")
     ring.append(np.array([[4]]), np.array([[[-1.0, 0.0]]], dtype=np.float32), np.array([1.0]))
     assert ring.window().items.tolist() == [[N, N, 4]]
+
+
+@pytest.mark.parametrize("device", ["numpy", "cpu"])
+@pytest.mark.parametrize("length", [2, 5, 9])
+def test_visits_between_slates_against_lists(length: int, device: str) -> None:
+    """Visits of up to 30 events, longer than the window and than what the ring has to spare without them."""
+    rng, users, longest = np.random.default_rng(length), 5, 30
+    ring = HistoryRing.empty(users, length, F, N, device, longest)
+    lists: list[list[Event]] = [[] for _ in range(users)]
+    for step in range(25):
+        rows = np.flatnonzero(rng.random(users) < 0.6)
+        count = rng.integers(1, longest + 1, size=rows.size)
+        mask = np.arange(longest) < count[:, None]
+        items = np.where(mask, rng.integers(N, size=mask.shape), N)
+        feedback = (rng.integers(1, 3, size=(*mask.shape, F)) * mask[..., None]).astype(np.float32)
+        after = np.cumsum(np.ones(mask.shape), axis=1) * mask
+        visit = Visit(*(from_numpy(part, device) for part in (items, feedback, after, mask, after.max(1, initial=0))))
+        start = np.full(rows.size, 100.0 * step)
+        ring.append_visit(*(from_numpy(rows, device), visit, from_numpy(start, device), from_numpy(count, device)))
+        for index, row in enumerate(rows):
+            for event in range(count[index]):
+                given = tuple(float(x) for x in feedback[index, event])
+                lists[row].append((int(items[index, event]), given, 100.0 * step + event + 1))
+        slate = rng.integers(N, size=(users, 1))
+        now = np.full(users, 100.0 * step + 50)
+        ring.append(*(from_numpy(part, device) for part in (slate, np.ones((users, 1, F), dtype=np.float32), now)))
+        for user in range(users):
+            lists[user].append((int(slate[user, 0]), (1.0,) * F, 100.0 * step + 50))
+        assert_window(ring, lists)

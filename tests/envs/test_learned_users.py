@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -7,7 +7,7 @@ import pytest
 
 import recgym  # noqa: F401 - registers the environments
 from recgym.agents.base import RandomPolicy
-from recgym.envs import RecVectorEnv
+from recgym.envs import Level, RecVectorEnv
 from recgym.envs.learned_users import FidelityWarning, shown_items, task
 from recgym.envs.pool import PooledCandidates
 from recgym.evaluation.baselines import action_spec, greedy_by_model
@@ -94,3 +94,14 @@ def test_pool_offers_its_items_only_and_each_as_often() -> None:
     with pytest.raises(ValueError, match="outside"):
         PooledCandidates(2, pool).size(10)
     assert shown_items(small_simulator()).size == 300
+
+
+def test_every_level() -> None:
+    for level in get_args(Level):
+        made = RecVectorEnv(task(small_simulator(), level=level), 16, seed=0, autoreset_mode="SameStep")
+        observation, _ = made.reset()
+        assert ("progress" in observation) == (level == "retention")
+        made.action_space.seed(0)
+        _, _, terminated, _, info = made.step(made.action_space.sample())
+        assert ("session" in info) == (level == "retention")
+        assert terminated.all() if level == "request" else not terminated.all()

@@ -15,9 +15,13 @@ IDS = [env_id for env_id in registered() if env_id != NEEDS_SIMULATOR]
 def test_the_ids() -> None:
     assert set(registered()) >= {
         "recgym/InterestEvolution-v0",
+        "recgym/InterestExploration-v0",
         "recgym/LearnedUsers-v0",
         "recgym/LongTermSatisfaction-v0",
         "recgym/LongTermSatisfactionRecSim-v0",
+        "recgym/OrganicBandit-v0",
+        "recgym/Retention-v0",
+        "recgym/ShortVideo-v0",
     }
     before = registered()
     register_environments()
