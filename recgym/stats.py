@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64, Shaped
-from scipy import stats
+from jaxtyping import Bool, Float, Float64, Int64, Shaped
+from scipy import sparse, stats
 
 from recgym.types import Array
 
@@ -18,11 +18,12 @@ __all__ = [
     "CalibrationBin", "Interval",
     "auc", "auc_replicates", "log_loss", "log_losses", "rank_correlation",
     "expected_calibration_error", "reliability_curve",
-    "ks_distance", "wasserstein_distance",
-    "bootstrap_mean", "cluster_weights", "paired_bootstrap_mean", "percentile_interval", "t_interval",
+    "kendall_tau", "ks_distance", "survival_curves", "wasserstein_distance",
+    "bootstrap_mean", "cluster_weights", "few_clusters", "paired_bootstrap_mean", "percentile_interval", "t_interval",
 ]  # fmt: skip
 
 _EPSILON = 1e-7
+MAX_CLUSTERS = 10_000
 
 
 class Interval(NamedTuple):
@@ -69,8 +70,8 @@ def auc_replicates(
     """:func:`auc` of each bootstrap replicate, in which cluster c counts ``weights[:, c]`` times.
 
     Scores are put into bins of equal mass, and two scores of one bin count as tied, so that all replicates cost one
-    product of [replicates, clusters] and [clusters, bins]; all are then shifted by what the bins change in the
-    estimate.
+    product of a sparse [bins, clusters], with as many entries as there are rows, and [clusters, replicates]; all are
+    then shifted by what the bins change in the estimate.
 
     Args:
         scores: any real scores.
@@ -82,15 +83,13 @@ def auc_replicates(
     ordered = np.sort(scores)
     edges = np.unique(ordered[np.arange(bins) * ordered.size // bins])
     bin_of = np.searchsorted(edges, scores, side="right") - 1
-    clusters = weights.shape[1]
-    flat = cluster * edges.size + bin_of
+    shape = (edges.size, weights.shape[1])
     positive = labels != 0
-    sums = [
-        np.bincount(flat[chosen], minlength=clusters * edges.size).reshape(clusters, edges.size)
+    everyone = np.concatenate([np.ones((1, shape[1])), weights]).T
+    above, below = (
+        (sparse.csr_array((np.ones(int(chosen.sum())), (bin_of[chosen], cluster[chosen])), shape=shape) @ everyone).T
         for chosen in (positive, ~positive)
-    ]
-    everyone = np.concatenate([np.ones((1, clusters)), weights])
-    above, below = everyone @ sums[0], everyone @ sums[1]
+    )
     lower = np.cumsum(below, axis=1) - 0.5 * below
     with np.errstate(invalid="ignore", divide="ignore"):
         value: np.ndarray = (above * lower).sum(1) / (above.sum(1) * below.sum(1))
@@ -188,6 +187,60 @@ def cluster_weights(
 ) -> Float64[np.ndarray, "replicates clusters"]:
     """How often each cluster is drawn in each bootstrap replicate: multinomial counts."""
     return generator.multinomial(clusters, np.full(clusters, 1 / clusters), size=replicates).astype(np.float64)
+
+
+def few_clusters(cluster: Int64[np.ndarray, "n"]) -> tuple[Int64[np.ndarray, "n"], int]:
+    """Clusters numbered from 0, and how many there are: at most 10,000.
+
+    Beyond that clusters are put together. Groups of independent clusters are independent too, so that bootstrapping
+    them is as valid, and the weights of all replicates stay small.
+    """
+    names, index = np.unique(cluster, return_inverse=True)
+    count = min(names.size, MAX_CLUSTERS)
+    return (index % max(count, 1)).astype(np.int64), count
+
+
+def survival_curves(
+    time: Float64[np.ndarray, "n"],
+    seen: Bool[np.ndarray, "n"],
+    grid: Float64[np.ndarray, "g"],
+    weights: Float64[np.ndarray, "replicates n"],
+) -> Float64[np.ndarray, "replicates g"]:
+    """Share that lasts beyond each time of a grid, by Kaplan and Meier, of each weighting of the rows.
+
+    S(t) = product over event times u <= t of (1 - events at u / at risk just before u). What is censored at u counts as
+    at risk at u.
+
+    Args:
+        time: when the event was, or until when none had been seen; infinity for an event that never comes.
+        seen: whether the event was seen; where it was not, the row is censored at its time.
+        grid: at which times to read the curve.
+        weights: how often each row counts, a row of weights a replicate.
+    """
+    order = np.argsort(time, kind="stable")
+    ordered, weighted = time[order], weights[:, order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: time.size])
+    at_risk = np.cumsum(weighted[:, ::-1], axis=1)[:, ::-1][:, starts]
+    events = np.add.reduceat(weighted * seen[order], starts, axis=1)
+    hazard = np.divide(events, at_risk, out=np.zeros_like(events), where=at_risk > 0)
+    alive = np.concatenate([np.ones((weights.shape[0], 1)), np.cumprod(1 - hazard, axis=1)], axis=1)
+    curves: np.ndarray = alive[:, np.searchsorted(ordered[starts], grid, side="right")]
+    return curves
+
+
+def kendall_tau(
+    first: Float[np.ndarray, "*replicates n"], second: Float[np.ndarray, "*replicates n"]
+) -> Float64[np.ndarray, "*replicates"]:
+    """Kendall's rank correlation (tau-b) along the last axis; NaN where either is constant.
+
+    Every pair is looked at, which suits the few policies of a comparison and all its replicates at once.
+    """
+    above = np.triu_indices(first.shape[-1], 1)
+    signs = [np.sign(values[..., above[0]] - values[..., above[1]]).astype(np.float64) for values in (first, second)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        norm = np.sqrt((signs[0] ** 2).sum(-1) * (signs[1] ** 2).sum(-1))
+        tau: np.ndarray = np.asarray((signs[0] * signs[1]).sum(-1) / norm)
+    return tau
 
 
 def percentile_interval(

@@ -9,12 +9,15 @@ from recgym.stats import (
     bootstrap_mean,
     cluster_weights,
     expected_calibration_error,
+    few_clusters,
+    kendall_tau,
     ks_distance,
     log_loss,
     paired_bootstrap_mean,
     percentile_interval,
     rank_correlation,
     reliability_curve,
+    survival_curves,
     t_interval,
     wasserstein_distance,
 )
@@ -148,3 +151,36 @@ def test_rank_correlation() -> None:
     assert rank_correlation(x, x**3) == pytest.approx(1.0)
     assert rank_correlation(x, -x) == pytest.approx(-1.0)
     assert np.isnan(rank_correlation(x, np.ones(4)))
+
+
+def test_survival_curves_are_kaplan_and_meiers() -> None:
+    generator = np.random.default_rng(0)
+    time, seen = generator.exponential(size=60).round(1), generator.random(60) < 0.6
+    grid = np.linspace(0, 2, 9)
+    data = scipy_stats.CensoredData(uncensored=time[seen], right=time[~seen])
+    expected = scipy_stats.ecdf(data).sf.evaluate(grid)
+    curves = survival_curves(time, seen, grid, np.stack([np.ones(60), np.full(60, 3.0)]))
+    np.testing.assert_allclose(curves, [expected, expected])
+    twice = survival_curves(np.repeat(time, 2), np.repeat(seen, 2), grid, np.ones((1, 120)))
+    np.testing.assert_allclose(survival_curves(time, seen, grid, np.full((1, 60), 2.0)), twice)
+
+
+def test_an_event_that_never_comes_leaves_the_curve_up() -> None:
+    curve = survival_curves(np.array([1.0, np.inf]), np.array([True, True]), np.array([0.0, 2.0]), np.ones((1, 2)))
+    assert curve.tolist() == [[1.0, 0.5]]
+
+
+def test_kendall_tau_with_ties_is_scipys() -> None:
+    generator = np.random.default_rng(0)
+    first, second = generator.normal(size=(5, 10)), generator.integers(4, size=(5, 10)).astype(float)
+    expected = [scipy_stats.kendalltau(a, b).statistic for a, b in zip(first, second, strict=True)]
+    np.testing.assert_allclose(kendall_tau(first, second), expected)
+    assert np.isnan(kendall_tau(np.ones(4), np.arange(4.0)))
+
+
+def test_many_clusters_are_put_together() -> None:
+    index, count = few_clusters(np.arange(25_000) * 7)
+    assert count == 10_000
+    assert np.bincount(index).max() == 3
+    index, count = few_clusters(np.array([5, 9, 5]))
+    assert (index.tolist(), count) == ([0, 1, 0], 2)

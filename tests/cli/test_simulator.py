@@ -1,9 +1,11 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from recgym.cli.main import main
+from recgym.evaluation.fidelity import GateConfig, check_fidelity
 from recgym.simulators.learned import FittedSimulator, record_gate
 from tests.simulators.learned.known import fitted, known
 
@@ -34,7 +36,8 @@ def test_fit_then_check(data: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_failed_gate_is_status_1_and_noted_in_the_folder(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("recgym.evaluation.fidelity.MAX_ECE", 0.0)
+    strict = partial(check_fidelity, gate=GateConfig(max_ece=0.0))
+    monkeypatch.setattr("recgym.cli.simulator.check_fidelity", strict)
     out = tmp_path / "simulator"
     fitted().save(out)
     status = main(["simulator", "check", "--simulator", str(out), "--data", str(data), "--format", "recgym"])
