@@ -1,280 +1,77 @@
-"""How each kind of feedback is distributed: likelihood, draws and exact expectation of one value, from a few numbers.
+"""How all feedback of one item is distributed together: a head a channel, and which channels rule each other out."""
 
-The numbers (*parameters*) come from the response network, one row an item shown. All functions work on any leading
-shape.
-"""
-
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as nnf
 from jaxtyping import Bool, Float32
 from torch import Tensor
 
-from recgym.arrays import normal, uniform
-from recgym.data.schema import Channel, ChannelKind, FeedbackSchema
+from recgym.data.schema import ChannelKind, FeedbackSchema
+from recgym.simulators.learned.cells import CellsHead
+from recgym.simulators.learned.heads import BinaryHead, RestHead
+from recgym.simulators.learned.lengths import UNIT_S
+from recgym.simulators.learned.structure import behind_gate, find_exclusive, find_gate, fit_head
 from recgym.types import Generator
 
-__all__ = ["BinaryHead", "CountHead", "DurationHead", "Head", "RatingHead", "ResponsePlan"]
+__all__ = ["Head", "ResponsePlan"]
 
-_LOG_SIGMA = (-2.0, 1.5)
-_FAR = 3.0
-_AMOUNT_WEIGHT = 0.1
+Head = BinaryHead | RestHead | CellsHead
+_HEADS: dict[str, type[Head]] = {"binary": BinaryHead, "rest": RestHead, "cells": CellsHead}
+_NAMES = {head: name for name, head in _HEADS.items()}
 
-
-def _bounded_square(z: Tensor) -> Tensor:
-    """``z^2 / 2`` up to 3 standard deviations, linear beyond.
-
-    Durations that are nearly all alike but for a few cut short would else give single rows losses of many thousands,
-    under which nothing else is learned.
-    """
-    bounded: Tensor = nnf.huber_loss(z, torch.zeros_like(z), reduction="none", delta=_FAR)
-    return bounded
-
-
-@dataclass(frozen=True)
-class BinaryHead:
-    """0 or 1: one logit."""
-
-    width = 1
-    logits = (0,)
-
-    def nll(self, parameters: Tensor, value: Tensor) -> Tensor:
-        """Binary cross-entropy on the logit."""
-        loss: Tensor = nnf.binary_cross_entropy_with_logits(parameters[..., 0], value, reduction="none")
-        return loss
-
-    def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
-        """Bernoulli draws."""
-        one: Tensor = uniform(generator, tuple(parameters.shape[:-1])) < parameters[..., 0].sigmoid()
-        return one.float()
-
-    def mean(self, parameters: Tensor) -> Tensor:
-        """The probability of 1."""
-        return parameters[..., 0].sigmoid()
-
-    def positive(self, parameters: Tensor) -> Tensor:
-        """The probability of a value above 0."""
-        return self.mean(parameters)
-
-
-@dataclass(frozen=True)
-class CountHead:
-    """0, 1, 2, ...: zero or not by a logit; if not, 1 + a geometric number (a negative binomial one with r = 1).
-
-    Attributes:
-        location: log of the mean excess over 1 in the training log.
-        cap: largest value seen; draws are cut there.
-    """
-
-    location: float
-    cap: float
-
-    width = 2
-    logits = (0,)
-
-    def _excess(self, parameters: Tensor) -> Tensor:
-        return torch.exp(self.location + parameters[..., 1].clamp(-6.0, 6.0))
-
-    def nll(self, parameters: Tensor, value: Tensor) -> Tensor:
-        """Negative log-likelihood of a count."""
-        some = (value > 0).float()
-        mean = self._excess(parameters)
-        excess = (value - 1).clamp(min=0.0)
-        geometric = (1 + excess) * torch.log1p(mean) - excess * mean.log()
-        zero = nnf.binary_cross_entropy_with_logits(parameters[..., 0], some, reduction="none")
-        return zero + some * geometric
-
-    def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
-        """Draws of a count."""
-        shape = tuple(parameters.shape[:-1])
-        mean = self._excess(parameters)
-        ratio = torch.log(mean) - torch.log1p(mean)
-        excess = torch.floor(torch.log1p(-uniform(generator, shape)) / ratio)
-        some: Tensor = uniform(generator, shape) < parameters[..., 0].sigmoid()
-        return some * (1 + excess).clamp(max=self.cap)
-
-    def mean(self, parameters: Tensor) -> Tensor:
-        """Expectation: P(some) (1 + E[min(G, cap - 1)]), with E[min(G, c)] = m (1 - (m / (1 + m))^c)."""
-        mean = self._excess(parameters)
-        ratio = torch.log(mean) - torch.log1p(mean)
-        return parameters[..., 0].sigmoid() * (1 + mean * -torch.expm1((self.cap - 1) * ratio))
-
-    def positive(self, parameters: Tensor) -> Tensor:
-        """The probability of a value above 0."""
-        return parameters[..., 0].sigmoid()
-
-
-@dataclass(frozen=True)
-class DurationHead:
-    """A non-negative real: zero or not by a logit; if not, log-normal.
-
-    Attributes:
-        location: mean of the log of non-zero values in the training log.
-        scale: their standard deviation.
-        cap: largest value seen; draws are cut there, as the tail of a log-normal is too long for any real use.
-    """
-
-    location: float
-    scale: float
-    cap: float
-
-    width = 3
-    logits = (0,)
-
-    def _moments(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        mu = self.location + self.scale * parameters[..., 1]
-        return mu, self.scale * torch.exp(parameters[..., 2].clamp(*_LOG_SIGMA))
-
-    def nll(self, parameters: Tensor, value: Tensor) -> Tensor:
-        """Negative log-likelihood, up to terms that do not depend on the parameters."""
-        some = (value > 0).float()
-        mu, sigma = self._moments(parameters)
-        z = (torch.log(torch.where(value > 0, value, 1.0)) - mu) / sigma
-        zero = nnf.binary_cross_entropy_with_logits(parameters[..., 0], some, reduction="none")
-        return zero + some * (torch.log(sigma / self.scale) + _bounded_square(z))
-
-    def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
-        """Draws of a duration."""
-        shape = tuple(parameters.shape[:-1])
-        mu, sigma = self._moments(parameters)
-        value = torch.exp((mu + sigma * normal(generator, shape)).clamp(max=math.log(self.cap)))
-        some: Tensor = uniform(generator, shape) < parameters[..., 0].sigmoid()
-        return some * value
-
-    def mean(self, parameters: Tensor) -> Tensor:
-        """Expectation of the capped log-normal: exp(mu + s^2/2) Phi(d - s) + cap Phi(-d), d = (ln cap - mu) / s."""
-        mu, sigma = self._moments(parameters)
-        d = (math.log(self.cap) - mu) / sigma
-        below = torch.exp(mu + 0.5 * sigma**2 + torch.special.log_ndtr(d - sigma))
-        above: Tensor = self.cap * torch.special.ndtr(-d)
-        return parameters[..., 0].sigmoid() * (below + above)
-
-    def positive(self, parameters: Tensor) -> Tensor:
-        """The probability of a value above 0."""
-        return parameters[..., 0].sigmoid()
-
-
-@dataclass(frozen=True)
-class RatingHead:
-    """A bounded real: a Gaussian, where what falls outside the bounds is put on the bound (a censored Gaussian).
-
-    Attributes:
-        location: mean in the training log.
-        scale: standard deviation in the training log.
-        low: smallest value.
-        high: largest value.
-    """
-
-    location: float
-    scale: float
-    low: float
-    high: float
-
-    width = 2
-    logits = ()
-
-    def _moments(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        mu = self.location + self.scale * parameters[..., 0]
-        return mu, self.scale * torch.exp(parameters[..., 1].clamp(*_LOG_SIGMA))
-
-    def nll(self, parameters: Tensor, value: Tensor) -> Tensor:
-        """Negative log-likelihood: the density inside the bounds, the tail's probability on a bound."""
-        mu, sigma = self._moments(parameters)
-        z = (value - mu) / sigma
-        inside = torch.log(sigma / self.scale) + 0.5 * z * z
-        at_low = -torch.special.log_ndtr((self.low - mu) / sigma)
-        at_high = -torch.special.log_ndtr((mu - self.high) / sigma)
-        return torch.where(value <= self.low, at_low, torch.where(value >= self.high, at_high, inside))
-
-    def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
-        """Draws of a rating."""
-        mu, sigma = self._moments(parameters)
-        drawn: Tensor = mu + sigma * normal(generator, tuple(mu.shape))
-        return drawn.clamp(self.low, self.high)
-
-    def mean(self, parameters: Tensor) -> Tensor:
-        """Expectation of the censored Gaussian."""
-        mu, sigma = self._moments(parameters)
-        a, b = (self.low - mu) / sigma, (self.high - mu) / sigma
-        lower: Tensor = torch.special.ndtr(a)
-        upper: Tensor = torch.special.ndtr(-b)
-        density = (torch.exp(-0.5 * a * a) - torch.exp(-0.5 * b * b)) / math.sqrt(2 * math.pi)
-        return self.low * lower + self.high * upper + mu * (1 - lower - upper) + sigma * density
-
-    def positive(self, parameters: Tensor) -> Tensor:
-        """The probability of a value above 0."""
-        mu, sigma = self._moments(parameters)
-        above: Tensor = torch.special.ndtr(mu / sigma)
-        return torch.ones_like(mu) if self.low > 0 else above
-
-
-Head = BinaryHead | CountHead | DurationHead | RatingHead
-_KINDS: dict[ChannelKind, type[Head]] = {
-    ChannelKind.BINARY: BinaryHead,
-    ChannelKind.COUNT: CountHead,
-    ChannelKind.DURATION: DurationHead,
-    ChannelKind.RATING: RatingHead,
-}
-
-
-def _fit_head(channel: Channel, values: np.ndarray) -> Head:
-    """The head of a channel, with the location and scale of the values it is to model."""
-    if channel.kind is ChannelKind.BINARY:
-        return BinaryHead()
-    if channel.kind is ChannelKind.RATING:
-        low, high = max(channel.low, float(values.min())), min(channel.high, float(values.max()))
-        if math.isfinite(channel.low) and math.isfinite(channel.high):
-            low, high = channel.low, channel.high
-        return RatingHead(float(values.mean()), max(float(values.std()), 1e-3), low, high)
-    some = values[values > 0]
-    cap = float(some.max()) if some.size else 1.0
-    if channel.kind is ChannelKind.COUNT:
-        excess = float(some.mean()) - 1 if some.size else 0.0
-        return CountHead(math.log(max(excess, 1e-2)), cap)
-    logs = np.log(some) if some.size else np.zeros(1)
-    return DurationHead(float(logs.mean()), max(float(logs.std()), 0.1), cap)
+_AMOUNT_WEIGHT = 0.3
 
 
 @dataclass(frozen=True)
 class ResponsePlan:
-    """The heads of all channels of a schema, and which of them must be 1 for the others to be anything but 0.
+    """The heads of all channels of a schema, and which values of some channels leave no choice for others.
 
     Attributes:
         schema: the feedback channels.
         heads: one head a channel.
         gate: index of the binary channel without which no other feedback occurs (a click before its reading time), or
             None. The other channels are modelled given the gate, and are 0 without it.
+        excluded_by: for each channel, the channels before it that are never 1 together with it (a hate excludes a
+            like). It is modelled given that these are 0, and is 0 where one of them is 1.
     """
 
     schema: FeedbackSchema
     heads: tuple[Head, ...]
     gate: int | None
+    excluded_by: tuple[tuple[int, ...], ...]
 
     @classmethod
     def fit(
-        cls, schema: FeedbackSchema, labels: Float32[np.ndarray, "R F"], observed: Bool[np.ndarray, "R F"]
+        cls,
+        schema: FeedbackSchema,
+        labels: Float32[np.ndarray, "R F"],
+        observed: Bool[np.ndarray, "R F"],
+        lengths: Float32[np.ndarray, "R"] | None = None,
     ) -> "ResponsePlan":
-        """Find the gate and the location and scale of each channel.
+        """Find the gate, the channels that exclude each other, and the head of each channel.
+
+        Args:
+            schema: the channels.
+            labels: feedback.
+            observed: where it was observed.
+            lengths: length of the item of each row in seconds, if known.
 
         Raises:
             ValueError: a channel has no value in the log.
         """
-        gate = _find_gate(schema, labels, observed)
-        heads = []
-        for index, channel in enumerate(schema.channels):
-            use = observed[:, index]
-            if gate is not None and index != gate:
-                use = use & (labels[:, gate] > 0)
-            if not use.any():
-                raise ValueError(
-                    f"feedback channel {channel.name!r} has no value in the log, at least one was expected"
-                )
-            heads.append(_fit_head(channel, labels[use, index].astype(np.float64)))
-        return cls(schema, tuple(heads), gate)
+        gate = find_gate(schema, labels, observed)
+        behind = behind_gate(gate, labels, observed)
+        for index, name in enumerate(schema.names):
+            if not behind[:, index].any():
+                raise ValueError(f"feedback channel {name!r} has no value in the log, at least one was expected")
+        excluded_by = find_exclusive(schema, labels, behind, gate)
+        heads = tuple(
+            fit_head(channel, index, labels, behind, excluded_by[index], lengths)
+            for index, channel in enumerate(schema.channels)
+        )
+        return cls(schema, heads, gate, excluded_by)
 
     @property
     def width(self) -> int:
@@ -293,66 +90,122 @@ class ResponsePlan:
         """The parameters of each head."""
         return torch.split(parameters, [head.width for head in self.heads], dim=-1)
 
-    def logit_columns(self) -> list[tuple[int, int]]:
-        """Channel and parameter column of each logit, for calibration."""
-        columns, start = [], 0
-        for channel, head in enumerate(self.heads):
-            columns += [(channel, start + logit) for logit in head.logits]
-            start += head.width
-        return columns
-
-    def marginal(self, labels: Float32[Tensor, "R F"], observed: Bool[Tensor, "R F"]) -> Float32[Tensor, "W"]:
+    def marginal(
+        self,
+        labels: Float32[Tensor, "R F"],
+        observed: Bool[Tensor, "R F"],
+        lengths: Float32[Tensor, "R"] | None = None,
+    ) -> Float32[Tensor, "W"]:
         """Parameters that say of every item what holds for all of them: where training had best begin."""
         use = self.modelled(labels, observed)
-        rate = ((labels > 0) & use).sum(0) / use.sum(0).clamp(min=1)
-        logit = torch.logit(rate.clamp(1e-3, 1 - 1e-3))
-        parameters = torch.zeros(self.width)
-        for channel, column in self.logit_columns():
-            parameters[column] = logit[channel]
-        return parameters
+        parts = []
+        for index, (head, number) in enumerate(zip(self.heads, self.numbers(labels, lengths), strict=True)):
+            values = number[use[:, index]]
+            rate = (values > 0).float().mean() if values.numel() else torch.tensor(0.0)
+            part = [torch.logit(rate.clamp(1e-3, 1 - 1e-3))[None]] if head.logits else []
+            if isinstance(head, CellsHead):
+                part.append(head.marginal(values[values > 0] if head.hurdle else values))
+            parts += part
+        return torch.cat(parts)
+
+    def open(self, labels: Tensor, observed: Tensor) -> Tensor:
+        """Which values ``[R, F]`` are open: observed ones, and beside the gate those behind it."""
+        return behind_gate(self.gate, labels, observed)
 
     def modelled(self, labels: Tensor, observed: Tensor) -> Tensor:
-        """Which values ``[R, F]`` the heads are to explain: observed ones, and beside the gate those behind it."""
-        if self.gate is None:
-            return observed
-        open_ = labels[:, self.gate : self.gate + 1] > 0
-        open_ = open_.expand_as(observed).clone()
-        open_[:, self.gate] = True
-        return observed & open_
+        """Which values ``[R, F]`` the heads are to explain: open ones that no other channel excludes."""
+        use = self.open(labels, observed)
+        for index, earlier in enumerate(self.excluded_by):
+            if earlier:
+                use[:, index] &= (labels[:, list(earlier)] == 0).all(1)
+        return use
+
+    def _unit(self, index: int) -> float:
+        """Seconds in one unit of a channel that is told as a share of the item's length."""
+        return UNIT_S[self.schema.channels[index].unit]
+
+    def _number(self, index: int, value: Tensor, lengths: Tensor | None) -> Tensor:
+        """The number that a head is to explain: the value, or which multiple of the item's length it is."""
+        if not self.heads[index].relative:
+            return value
+        return value * self._unit(index) / _known(lengths)
+
+    def numbers(self, labels: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, ...]:
+        """What each head is to explain, channel by channel: values, or multiples of the item's length."""
+        return tuple(self._number(index, labels[:, index], lengths) for index in range(len(self.heads)))
+
+    def _value(self, index: int, number: Tensor, lengths: Tensor | None) -> Tensor:
+        """The inverse."""
+        return number * _known(lengths) / self._unit(index) if self.heads[index].relative else number
 
     def nll(
-        self, parameters: Float32[Tensor, "R W"], labels: Float32[Tensor, "R F"], observed: Bool[Tensor, "R F"]
+        self,
+        parameters: Float32[Tensor, "R W"],
+        labels: Float32[Tensor, "R F"],
+        observed: Bool[Tensor, "R F"],
+        lengths: Float32[Tensor, "R"] | None = None,
     ) -> Tensor:
         """Weighted negative log-likelihood of each value, 0 where there is nothing to explain; ``[R, F]``."""
-        parts = self.split(parameters)
-        losses = torch.stack(
-            [h.nll(p, labels[:, i]) for i, (h, p) in enumerate(zip(self.heads, parts, strict=True))], 1
-        )
-        return torch.where(self.modelled(labels, observed), losses * self._weights(), 0.0)
+        losses = [
+            head.nll(part, number) * self._weight(i)
+            for i, (head, part, number) in enumerate(
+                zip(self.heads, self.split(parameters), self.numbers(labels, lengths), strict=True)
+            )
+        ]
+        return torch.where(self.modelled(labels, observed), torch.stack(losses, 1), 0.0)
 
-    def _weights(self) -> Tensor:
+    def _weight(self, index: int) -> float:
         """1 for answers and ratings, less for amounts.
 
-        A density has no upper bound: one more digit of a duration that hardly varies would be worth more than all
-        that can be known about what users like. Ratings lie within bounds and say what users like.
+        How long or how much says less of what users like than whether at all, and takes many more nats to tell.
         """
-        amounts = (CountHead, DurationHead)
-        return torch.tensor([_AMOUNT_WEIGHT if isinstance(head, amounts) else 1.0 for head in self.heads])
+        amount = self.schema.channels[index].kind in (ChannelKind.COUNT, ChannelKind.DURATION)
+        return _AMOUNT_WEIGHT if amount else 1.0
 
-    def sample(self, parameters: Float32[Tensor, "*rows W"], generator: Generator) -> Float32[Tensor, "*rows F"]:
-        """Draw the feedback of each item."""
-        drawn = [h.sample(p, generator) for h, p in zip(self.heads, self.split(parameters), strict=True)]
-        return self._behind_gate(drawn)
+    def sample(
+        self,
+        parameters: Float32[Tensor, "*rows W"],
+        generator: Generator,
+        lengths: Float32[Tensor, "*rows"] | None = None,
+    ) -> Float32[Tensor, "*rows F"]:
+        """Draw the feedback of each item.
 
-    def mean(self, parameters: Float32[Tensor, "*rows W"]) -> Float32[Tensor, "*rows F"]:
+        Args:
+            parameters: of all heads.
+            generator: source of the draws.
+            lengths: length of each item in seconds; needed if some channel is told as a share of it.
+        """
+        parts = self.split(parameters)
+        drawn = [
+            self._value(i, h.sample(p, generator), lengths)
+            for i, (h, p) in enumerate(zip(self.heads, parts, strict=True))
+        ]
+        return self._gated(self._without_excluded(drawn))
+
+    def mean(
+        self, parameters: Float32[Tensor, "*rows W"], lengths: Float32[Tensor, "*rows"] | None = None
+    ) -> Float32[Tensor, "*rows F"]:
         """The exact expectation of :meth:`sample`."""
-        return self._behind_gate(self.given_gate(parameters))
+        return self._gated(self.given_gate(parameters, lengths))
 
-    def given_gate(self, parameters: Tensor) -> list[Tensor]:
+    def given_gate(self, parameters: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
         """Expectation of each channel; of those behind the gate, given that it is open."""
-        return [h.mean(p) for h, p in zip(self.heads, self.split(parameters), strict=True)]
+        parts = self.split(parameters)
+        means = [self._value(i, h.mean(p), lengths) for i, (h, p) in enumerate(zip(self.heads, parts, strict=True))]
+        return self._without_excluded(means)
 
-    def _behind_gate(self, values: list[Tensor]) -> Tensor:
+    def positive(self, parameters: Tensor) -> list[Tensor]:
+        """Probability that each channel is above 0; of those behind the gate, given that it is open."""
+        return self._without_excluded([h.positive(p) for h, p in zip(self.heads, self.split(parameters), strict=True)])
+
+    def _without_excluded(self, values: list[Tensor]) -> list[Tensor]:
+        """Answers, or their probabilities, given those that exclude them: at most one of these is 1."""
+        kept: list[Tensor] = []
+        for value, earlier in zip(values, self.excluded_by, strict=True):
+            kept.append(value * (1 - torch.stack([kept[i] for i in earlier]).sum(0)) if earlier else value)
+        return kept
+
+    def _gated(self, values: list[Tensor]) -> Tensor:
         if self.gate is not None:
             gate = values[self.gate]
             values = [value if i == self.gate else value * gate for i, value in enumerate(values)]
@@ -360,25 +213,27 @@ class ResponsePlan:
 
     def to_json(self) -> dict[str, Any]:
         """A value that JSON can hold."""
-        return {"schema": self.schema.to_json(), "heads": [dict(vars(head)) for head in self.heads], "gate": self.gate}
+        return {
+            "schema": self.schema.to_json(),
+            "heads": [{"head": _NAMES[type(head)], **vars(head)} for head in self.heads],
+            "gate": self.gate,
+            "excluded_by": self.excluded_by,
+        }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "ResponsePlan":
         """The inverse of :meth:`to_json`."""
-        schema = FeedbackSchema.from_json(value["schema"])
-        heads = tuple(_KINDS[c.kind](**entry) for c, entry in zip(schema.channels, value["heads"], strict=True))
-        return cls(schema, heads, value["gate"])
+        heads = []
+        for entry in value["heads"]:
+            arguments = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != "head"}
+            heads.append(_HEADS[entry["head"]](**arguments))
+        return cls(
+            FeedbackSchema.from_json(value["schema"]), tuple(heads), value["gate"],
+            tuple(tuple(earlier) for earlier in value["excluded_by"]),
+        )  # fmt: skip
 
 
-def _find_gate(schema: FeedbackSchema, labels: np.ndarray, observed: np.ndarray) -> int | None:
-    """The first binary channel that varies and without which all other channels are 0 (or not observed)."""
-    if len(schema) < 2:
-        return None
-    for index, channel in enumerate(schema.channels):
-        closed = observed[:, index] & (labels[:, index] == 0)
-        if channel.kind is not ChannelKind.BINARY or not observed[:, index].all() or not closed.any() or closed.all():
-            continue
-        others = np.delete(labels[closed] * observed[closed], index, axis=1)
-        if not others.any():
-            return index
-    return None
+def _known(lengths: Tensor | None) -> Tensor:
+    if lengths is None:
+        raise ValueError("a channel is a share of the item's length: lengths were expected, found None")
+    return lengths

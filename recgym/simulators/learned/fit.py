@@ -10,18 +10,24 @@ from jaxtyping import Bool, Float32, Int64
 
 from recgym.data.schema import InteractionLog
 from recgym.seeding import child_seed, make_generator
+from recgym.simulators.learned.calibration import calibrate_leaving, calibrate_responses
 from recgym.simulators.learned.channels import ResponsePlan
 from recgym.simulators.learned.config import LearnedConfig
 from recgym.simulators.learned.context import CONTEXT_NAMES, ItemContext, ItemStream, size_rates
 from recgym.simulators.learned.features import FeatureEncoder
 from recgym.simulators.learned.fitted import FitReport, FittedSimulator, SourceFacts
+from recgym.simulators.learned.leaving import Ends
+from recgym.simulators.learned.lengths import item_lengths
 from recgym.simulators.learned.network import NetworkShape, ResponseNetwork
-from recgym.simulators.learned.passes import Prepared, running_states
+from recgym.simulators.learned.passes import running_states
+from recgym.simulators.learned.prepared import Prepared
 from recgym.simulators.learned.rates import RateTables
-from recgym.simulators.learned.sessions import SessionFacts, leave_labels
+from recgym.simulators.learned.refine import refine_leaving
+from recgym.simulators.learned.returns import RANGES, fit_returning, observed_pauses
+from recgym.simulators.learned.sessions import SessionFacts, leave_labels, step_seconds
 from recgym.simulators.learned.snapshots import take_snapshots
 from recgym.simulators.learned.steps import Behaviour, ExposureSource, exposure_source, simulated_schema
-from recgym.simulators.learned.training import Progress, calibrate_network, refine_leaving, train
+from recgym.simulators.learned.training import Progress, train
 
 __all__ = ["fit", "one_thread", "prepare"]
 
@@ -81,22 +87,34 @@ def fit(
         )
     held_out = _held_out(behaviour, log.time_unit, config.validation_fraction)
     telling = behaviour.row_observed.any(1)
-    plan = ResponsePlan.fit(behaviour.schema, behaviour.row_labels[telling], behaviour.row_observed[telling])
+    lengths = item_lengths(log.item_features, log.n_items)
+    plan = ResponsePlan.fit(
+        behaviour.schema, behaviour.row_labels[telling], behaviour.row_observed[telling],
+        lengths[behaviour.row_item[telling]],
+    )  # fmt: skip
     primary = plan.schema.names[plan.primary]
     rates = size_rates(log, source, primary)
     timed = log.time_unit == "s"
     context = ItemContext.start(ItemStream.of(log, source, primary, rates), log.n_items) if timed else None
     users, items = FeatureEncoder.fit(log.user_features), FeatureEncoder.fit(log.item_features)
-    data = prepare(log, behaviour, users, context, np.arange(log.n_items), log.n_items, config.history)
+    data = prepare(log, behaviour, users, context, np.arange(log.n_items), log.n_items, config.history, lengths)
     end_time = float(log.frame["time_s"].max())  # type: ignore[arg-type]
     sessions_known = timed and bool((behaviour.step_session >= 0).any())
     labels = leave_labels(behaviour, end_time if sessions_known else -np.inf, config.session_gap_s)
 
-    network = _initial_network(log, config, plan, data, items, held_out, seed)
+    sessions = SessionFacts.of(behaviour, sessions_known, config.mean_session_steps)
+    pauses = observed_pauses(behaviour, labels, step_seconds(behaviour, sessions.base_step_s), end_time)
+
+    gaps = RANGES if pauses.back.any() else 0
+    network = _initial_network(log, config, plan, data, items, held_out, gaps, seed)
     epochs = train(network, plan, data, labels, held_out, config, seed, progress)
     states = running_states(network, data)
-    refine_leaving(network, data, labels, held_out, states[1], config, seed)
-    calibrate_network(network, plan, data, labels, held_out, states)
+    ends = Ends.of(network, data, np.arange(behaviour.n_steps))
+    refine_leaving(network, data, labels, held_out, states[1], ends, config, seed)
+    calibrate_responses(network, plan, data, held_out, states[0])
+    calibrate_leaving(network, labels, held_out, states[1], ends)
+    if gaps:
+        fit_returning(network, pauses, states[1], ends, behaviour.step_user, config, seed)
     last = log.frame.group_by("user").agg(pl.col("time_s").max()).sort("user")
     user_last = np.full(log.n_users, -np.inf)
     user_last[last["user"].to_numpy()] = last["time_s"].to_numpy()
@@ -110,10 +128,11 @@ def fit(
         user_ids=log.user_ids,
         user_last=user_last,
         item_ids=log.item_ids,
+        item_lengths=lengths,
         context=None if context is None else context.compacted(end_time),
         size_rates=rates,
         rates=_rates(behaviour, plan, log.n_items),
-        sessions=SessionFacts.of(behaviour, sessions_known, config.mean_session_steps),
+        sessions=sessions,
         snapshots=take_snapshots(data, states[0], log.n_items, config.history, config.max_snapshots, drawing),
         facts=SourceFacts(
             log.source, log.time_unit, source, simulated_schema(log, source)[1], end_time,
@@ -134,6 +153,7 @@ def prepare(
     network_id: Int64[np.ndarray, "items"],
     unknown: int,
     history: int,
+    lengths: Float32[np.ndarray, "N_plus_1"] | None = None,
 ) -> Prepared:
     """Arrange what the network looks at.
 
@@ -145,8 +165,10 @@ def prepare(
         network_id: the network's id of each of the log's items, negative if it does not know it.
         unknown: the network's id of unknown items.
         history: length of the window in which repeats are counted.
+        lengths: length of each of the network's items in seconds, needed to explain what they were answered.
     """
     ids = torch.from_numpy(np.where(network_id < 0, unknown, network_id))
+    row_item = ids[torch.from_numpy(behaviour.row_item)]
     time = behaviour.step_time[behaviour.row_step]
     raw = np.zeros((time.size, 0), dtype=np.float32) if context is None else context.at(behaviour.row_item, time)
     return Prepared(
@@ -154,8 +176,9 @@ def prepare(
         profile=torch.from_numpy(users.encode(log.user_features, log.n_users)),
         context=torch.from_numpy(raw),
         repeats=torch.from_numpy(behaviour.repeats(history)),
-        row_item=ids[torch.from_numpy(behaviour.row_item)],
+        row_item=row_item,
         taken_item=ids[torch.from_numpy(behaviour.taken_item)],
+        row_length=torch.ones(row_item.shape) if lengths is None else torch.from_numpy(lengths)[row_item],
     )
 
 
@@ -183,6 +206,7 @@ def _initial_network(
     data: Prepared,
     items: FeatureEncoder,
     held_out: Bool[np.ndarray, "S"],
+    gaps: int,
     seed: int,
 ) -> ResponseNetwork:
     """A network of the right shape that knows the scale of its inputs and which items it will get to know."""
@@ -191,7 +215,7 @@ def _initial_network(
     shape = NetworkShape(
         items=log.n_items, channels=len(plan.schema), parameters=plan.width, profile=data.profile.shape[1],
         item_features=table.shape[1], context=0 if data.context.shape[1] == 0 else len(CONTEXT_NAMES),
-        hidden=config.hidden, item_width=config.item_width, dropout=config.dropout, rivals=log.has_slates,
+        hidden=config.hidden, item_width=config.item_width, dropout=config.dropout, rivals=log.has_slates, gaps=gaps,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it would seed the generators of other devices too, which the fork does not give back.
@@ -202,25 +226,34 @@ def _initial_network(
     labels, observed = torch.from_numpy(behaviour.row_labels), torch.from_numpy(behaviour.row_observed)
     rows = torch.from_numpy(training)
     with torch.no_grad():
-        network.out.bias.copy_(plan.marginal(labels[rows], observed[rows]))
+        network.out.bias.copy_(plan.marginal(labels[rows], observed[rows], data.row_length[rows]))
     if shape.context:
         seen = data.context[rows & observed.any(1)]
-        spread = seen.std(0)
-        network.context_mean.copy_(seen.mean(0))
+        spread = seen.std(0, correction=0) if seen.shape[0] else torch.zeros(shape.context)
+        network.context_mean.copy_(seen.mean(0).nan_to_num(0.0))
         # What never varied has taught nothing: an infinite scale leaves it out where it differs later.
         network.context_sd.copy_(torch.where(spread > 0, spread.clamp(min=0.05), torch.inf))
     counts = np.bincount(behaviour.row_item[training & behaviour.row_real], minlength=log.n_items)
     if log.has_slates:
-        counts = counts + np.bincount(behaviour.taken_item, minlength=log.n_items)
+        before = behaviour.taken_event < _training_end(behaviour, held_out)[behaviour.taken_event]
+        counts = counts + np.bincount(behaviour.taken_item[before], minlength=log.n_items)
     network.known[:-1] = torch.from_numpy(counts >= config.min_item_rows)
     network.item_table[:-1] = torch.from_numpy(table)
     return network
 
 
+def _training_end(behaviour: Behaviour, held_out: Bool[np.ndarray, "S"]) -> Int64[np.ndarray, "E"]:
+    """For each event the end of its user's events that lead up to an exposure that is trained on."""
+    users = behaviour.user_event_start.size - 1
+    end = np.zeros(users, dtype=np.int64)
+    np.maximum.at(end, behaviour.step_user[~held_out], behaviour.step_after[~held_out])
+    return np.repeat(end, np.diff(behaviour.user_event_start))
+
+
 def _rates(behaviour: Behaviour, plan: ResponsePlan, n_items: int) -> RateTables:
     labels, observed = torch.from_numpy(behaviour.row_labels), torch.from_numpy(behaviour.row_observed)
-    modelled = plan.modelled(labels, observed).numpy()
-    return RateTables.of(behaviour.row_item, behaviour.row_position, behaviour.row_labels, modelled, n_items)
+    open_ = plan.open(labels, observed).numpy()
+    return RateTables.of(behaviour.row_item, behaviour.row_position, behaviour.row_labels, open_, n_items)
 
 
 def _notes(

@@ -28,7 +28,7 @@ from recgym.simulators.learned.training import Epoch
 __all__ = ["FitReport", "FittedSimulator", "SourceFacts", "record_gate"]
 
 _FORMAT = "recgym-simulator"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class FittedSimulator:
         user_ids: original ids of the log's users.
         user_last: time of each user's last row.
         item_ids: original ids of items ``0..N-1``.
+        item_lengths: see :func:`recgym.simulators.learned.lengths.item_lengths`.
         context: what was known of the items at the end of the log; None for a log without times.
         size_rates: see :func:`recgym.simulators.learned.context.size_rates`.
         rates: baseline rates of the log.
@@ -104,6 +105,7 @@ class FittedSimulator:
     user_ids: pl.Series
     user_last: np.ndarray
     item_ids: pl.Series
+    item_lengths: np.ndarray
     context: ItemContext | None
     size_rates: np.ndarray
     rates: RateTables
@@ -208,6 +210,7 @@ def _tables(fitted: FittedSimulator) -> dict[str, Tensor]:
         "rates.by_position": fitted.rates.by_position,
         "rates.by_item": fitted.rates.by_item,
         "size_rates": fitted.size_rates,
+        "item_lengths": fitted.item_lengths,
         "gaps_s": fitted.sessions.gaps_s,
     }
     if fitted.context is not None:
@@ -240,6 +243,7 @@ def _read(folder: Path, meta: dict[str, Any]) -> FittedSimulator:
         user_ids=users["id"],
         user_last=users["last"].to_numpy(),
         item_ids=pl.read_parquet(folder / "items.parquet")["id"],
+        item_lengths=arrays["item_lengths"],
         context=context,
         size_rates=arrays["size_rates"],
         rates=RateTables(arrays["rates.by_position"], arrays["rates.by_item"]),

@@ -19,6 +19,7 @@ from recgym.data.schema import ChannelKind, FeedbackSchema
 __all__ = ["FeedbackScale", "NetworkShape", "ResponseNetwork", "gap_feature"]
 
 MAX_POSITION = 50
+MOOD_WIDTH = 16
 _WEEK_S = 7 * 86400.0
 
 
@@ -42,6 +43,7 @@ class NetworkShape:
         item_width: D.
         dropout: dropout in the response layers.
         rivals: whether the items of a slate are seen together; not where exposures are imputed and no slate is known.
+        gaps: ranges of the pause between sessions; 0 if none can be learned.
     """
 
     items: int
@@ -54,6 +56,7 @@ class NetworkShape:
     item_width: int
     dropout: float
     rivals: bool
+    gaps: int
 
     def to_json(self) -> dict[str, Any]:
         """A value that JSON can hold."""
@@ -88,7 +91,10 @@ class ResponseNetwork(nn.Module):
       [interest * item vector, repeats, position], plus a multiple of the dot product of interest and item vector; the
       user's interest is a linear map of [state, user features].
     * leaving: an MLP on [state after the step, user features, what the step brought, log steps and log minutes so
-      far].
+      far], less the user's temper. The temper is a patience that each slate adds to or takes from, by an MLP on what
+      the step brought, and that fades by a constant factor a step; it is 0 when a session begins.
+    * coming back: an MLP on [state, user features, mean of what the session's steps brought, log steps and log minutes
+      of the session, temper] gives the hazard of each range of the pause.
 
     An item's vector is its embedding plus a linear map of its features.
     """
@@ -101,6 +107,7 @@ class ResponseNetwork(nn.Module):
     leave_shift: Tensor
     known: Tensor
     item_table: Tensor
+    gap_edges: Tensor
 
     def __init__(
         self, shape: NetworkShape, schema: FeedbackSchema, largest: Float32[Tensor, "F"] | None = None
@@ -126,8 +133,15 @@ class ResponseNetwork(nn.Module):
             nn.init.zeros_(self.rivals_in.weight)
         self.inner = nn.Linear(hidden, hidden)
         self.out = nn.Linear(hidden, shape.parameters)
-        self.leave_in = nn.Linear(hidden + shape.profile + 2 * shape.channels + 4, hidden // 2)
+        brought = 2 * shape.channels + 2
+        self.leave_in = nn.Linear(hidden + shape.profile + brought + 2, hidden // 2)
         self.leave_out = nn.Linear(hidden // 2, 1)
+        self.mood_in = nn.Linear(brought, MOOD_WIDTH)
+        self.mood_out = nn.Linear(MOOD_WIDTH, 1)
+        self.fading = nn.Parameter(torch.tensor(1.0))
+        self.return_in = nn.Linear(hidden + shape.profile + brought + 3, hidden // 2)
+        self.return_out = nn.Linear(hidden // 2, max(shape.gaps, 1))
+        nn.init.zeros_(self.return_out.weight)
         self.dropout = nn.Dropout(shape.dropout)
         self.register_buffer("context_mean", torch.zeros(shape.context))
         self.register_buffer("context_sd", torch.ones(shape.context))
@@ -135,6 +149,7 @@ class ResponseNetwork(nn.Module):
         self.register_buffer("logit_shift", torch.zeros(shape.parameters))
         self.register_buffer("leave_scale", torch.ones(()))
         self.register_buffer("leave_shift", torch.zeros(()))
+        self.register_buffer("gap_edges", torch.zeros(shape.gaps + 1, dtype=torch.float64))
         self.register_buffer("known", torch.zeros(shape.items + 1, dtype=torch.bool))
         self.register_buffer("item_table", torch.zeros(shape.items + 1, shape.item_features))
 
@@ -222,6 +237,7 @@ class ResponseNetwork(nn.Module):
         summary: Float32[Tensor, "S two_F_plus_2"],
         steps: Float32[Tensor, "S"],
         minutes: Float32[Tensor, "S"],
+        temper: Float32[Tensor, "S"],
     ) -> Float32[Tensor, "S"]:
         """Calibrated logit that a session ends after a step.
 
@@ -230,12 +246,50 @@ class ResponseNetwork(nn.Module):
             profile: user features.
             summary: see :meth:`summary`.
             steps: steps of the session so far, this one included.
-            minutes: since the first step of the session.
+            minutes: from the first step of the session to this one.
+            temper: see :meth:`temper`; this step included.
         """
         elapsed = torch.stack([torch.log1p(steps), torch.log1p(minutes)], 1)
         inputs = torch.cat([state, profile, summary, elapsed], 1)
-        logit: Tensor = self.leave_out(nnf.relu(self.leave_in(inputs)))[:, 0]
+        logit: Tensor = self.leave_out(nnf.relu(self.leave_in(inputs)))[:, 0] - temper
         return logit * self.leave_scale + self.leave_shift
+
+    def mood(self, summary: Float32[Tensor, "S two_F_plus_2"]) -> Float32[Tensor, "S"]:
+        """What a step adds to the temper."""
+        mood: Tensor = self.mood_out(nnf.relu(self.mood_in(summary)))[:, 0]
+        return mood
+
+    @property
+    def kept(self) -> Float32[Tensor, ""]:
+        """The part of the temper that is left a step later."""
+        return torch.sigmoid(self.fading)
+
+    def temper(self, before: Float32[Tensor, "S"], summary: Float32[Tensor, "S two_F_plus_2"]) -> Float32[Tensor, "S"]:
+        """The temper after a step."""
+        return self.kept * before + self.mood(summary)
+
+    def coming_back(
+        self,
+        state: Float32[Tensor, "S H"],
+        profile: Float32[Tensor, "S P"],
+        session: Float32[Tensor, "S two_F_plus_2"],
+        steps: Float32[Tensor, "S"],
+        minutes: Float32[Tensor, "S"],
+        temper: Float32[Tensor, "S"],
+    ) -> Float32[Tensor, "S gaps"]:
+        """Logit that a user comes back within each range of the pause, given that it was not sooner.
+
+        Args:
+            state: the state at the end of the session.
+            profile: user features.
+            session: mean of :meth:`summary` over the steps of the session.
+            steps: steps of the session.
+            minutes: from its first step to its last.
+            temper: at its end.
+        """
+        about = torch.stack([torch.log1p(steps), torch.log1p(minutes), temper], 1)
+        logits: Tensor = self.return_out(nnf.relu(self.return_in(torch.cat([state, profile, session, about], 1))))
+        return logits
 
     @staticmethod
     def summary(

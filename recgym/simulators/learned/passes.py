@@ -8,31 +8,12 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
+from recgym.simulators.learned.leaving import Ends
 from recgym.simulators.learned.network import ResponseNetwork, gap_feature
+from recgym.simulators.learned.prepared import Prepared
 from recgym.simulators.learned.steps import Behaviour, ranges
 
-__all__ = ["Explained", "Prepared", "Windows", "explain", "leave_logits", "row_blocks", "running_states"]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A log with everything the network looks at.
-
-    Attributes:
-        behaviour: the log as arrays.
-        profile: user features, one row a user.
-        context: raw item context, one row a row.
-        repeats: how often the user consumed a row's item lately.
-        row_item: the network's id of each row's item (N if unknown).
-        taken_item: the network's id of each consumption's item.
-    """
-
-    behaviour: Behaviour
-    profile: Float32[Tensor, "U P"]
-    context: Float32[Tensor, "R X"]
-    repeats: Float32[Tensor, "R"]
-    row_item: Int64[Tensor, "R"]
-    taken_item: Int64[Tensor, "C"]
+__all__ = ["Explained", "ItemDropout", "Windows", "explain", "row_blocks", "running_states"]
 
 
 @dataclass(frozen=True)
@@ -42,12 +23,10 @@ class Explained:
     Attributes:
         rows: their rows.
         parameters: parameters of the heads of each row.
-        leave: logit that the session ends after each exposure.
     """
 
     rows: Int64[np.ndarray, "r"]
     parameters: Float32[Tensor, "r W"]
-    leave: Float32[Tensor, "s"]
 
 
 @dataclass(frozen=True)
@@ -103,8 +82,13 @@ class Windows:
         data: Prepared,
         chosen: Int64[np.ndarray, "w"],
         drop: "ItemDropout | None" = None,
-    ) -> tuple[Int64[np.ndarray, "s"], Explained]:
-        """Run the network over some windows; returns their exposures and what it says of them."""
+    ) -> tuple[Int64[np.ndarray, "s"], Explained, Float32[Tensor, "s"]]:
+        """Run the network over some windows.
+
+        Returns:
+            Their exposures, what the network says of them, and the logit that the session ends after each. A session
+            that began in an earlier window starts there with a temper of 0.
+        """
         behaviour = data.behaviour
         first, end = self.first_event[chosen], self.end_event[chosen]
         states = _encode(network, data, first, end, drop)
@@ -113,9 +97,9 @@ class Windows:
         before = behaviour.step_events[steps] - first[window]
         after = behaviour.step_after[steps] - first[window]
         index = torch.from_numpy(window)
-        return steps, explain(
-            network, data, steps, states[index, torch.from_numpy(before)], states[index, torch.from_numpy(after)], drop
-        )
+        explained = explain(network, data, steps, states[index, torch.from_numpy(before)], drop)
+        leave = Ends.of(network, data, steps).leave(network, states[index, torch.from_numpy(after)])
+        return steps, explained, leave
 
 
 @dataclass(frozen=True)
@@ -155,103 +139,40 @@ def _encode(
     return network.encode(inputs.reshape(first.size, width, -1))
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """Some exposures and what both heads need of them.
-
-    Attributes:
-        steps: the exposures.
-        rows: their rows.
-        owner: which of the exposures each row belongs to.
-        profile: features of their users.
-        log_size: logarithm of their slates' size.
-    """
-
-    steps: Int64[np.ndarray, "s"]
-    rows: Int64[np.ndarray, "r"]
-    owner: Int64[Tensor, "r"]
-    profile: Float32[Tensor, "s P"]
-    log_size: Float32[Tensor, "s"]
-
-    @classmethod
-    def of(cls, data: Prepared, steps: Int64[np.ndarray, "s"]) -> "_Shown":
-        behaviour = data.behaviour
-        counts = behaviour.step_rows[steps + 1] - behaviour.step_rows[steps]
-        return cls(
-            steps,
-            behaviour.rows_of(steps),
-            torch.from_numpy(np.repeat(np.arange(steps.size), counts)),
-            data.profile[torch.from_numpy(behaviour.step_user[steps])],
-            torch.from_numpy(np.log(np.maximum(behaviour.step_size[steps], 1))).float(),
-        )
-
-
 def explain(
     network: ResponseNetwork,
     data: Prepared,
     steps: Int64[np.ndarray, "s"],
     before: Float32[Tensor, "s H"],
-    after: Float32[Tensor, "s H"],
     drop: ItemDropout | None = None,
 ) -> Explained:
-    """What the network says of exposures, given the user state before and after each."""
-    shown = _Shown.of(data, steps)
-    rows, owner, profile, log_size = shown.rows, shown.owner, shown.profile, shown.log_size
+    """What the network says of exposures, given the user state before each."""
+    behaviour = data.behaviour
+    rows = behaviour.rows_of(steps)
+    owner = data.owner(steps)
     row = torch.from_numpy(rows)
-    part, interest = network.step_part(before, profile, log_size)
+    part, interest = network.step_part(before, data.profiles(steps), data.log_sizes(steps))
     hidden = None if drop is None else drop.mask(rows.size)
     vectors = network.item_vectors(data.row_item[row], hidden)
     item = network.item_part(vectors, network.context(data.context[row]))
     counts = torch.zeros(steps.size).index_add(0, owner, torch.ones(owner.shape[0]))
     together = torch.zeros(steps.size, item.shape[1]).index_add(0, owner, item) / counts[:, None]
     part = network.compete(part, together)
-    position = torch.from_numpy(data.behaviour.row_position)[row]
+    position = torch.from_numpy(behaviour.row_position)[row]
     parameters = network.respond(part[owner], interest[owner], item, vectors, data.repeats[row], position)
-    return Explained(rows, parameters, _leave_logits(network, data, shown, after))
-
-
-def leave_logits(
-    network: ResponseNetwork, data: Prepared, steps: Int64[np.ndarray, "s"], after: Float32[Tensor, "s H"]
-) -> Float32[Tensor, "s"]:
-    """Logit that the session ends after each exposure, given the user state after it."""
-    return _leave_logits(network, data, _Shown.of(data, steps), after)
-
-
-def _leave_logits(network: ResponseNetwork, data: Prepared, shown: "_Shown", after: Tensor) -> Tensor:
-    behaviour, steps = data.behaviour, shown.steps
-    summary = _summary(network, behaviour, shown.rows, shown.owner, shown.log_size)
-    first = steps - behaviour.step_index[steps]
-    minutes = torch.from_numpy((behaviour.step_time[steps] - behaviour.step_time[first]) / 60).float()
-    number = torch.from_numpy(behaviour.step_index[steps] + 1).float()
-    return network.leave(after, shown.profile, summary, number, minutes)
-
-
-def _summary(
-    network: ResponseNetwork, behaviour: Behaviour, rows: np.ndarray, owner: Tensor, log_size: Tensor
-) -> Tensor:
-    """What each step brought; blank where exposures are imputed, as every step would look alike."""
-    steps, channels = log_size.shape[0], len(behaviour.schema)
-    if not behaviour.row_real.all():
-        blank = torch.zeros(steps, channels)
-        return network.summary(blank, blank, torch.zeros(steps), log_size)
-    feedback = torch.from_numpy(behaviour.row_labels[rows])
-    scaled = network.scale(feedback)
-    counts = torch.zeros(steps).index_add(0, owner, torch.ones(owner.shape[0]))
-    mean = torch.zeros(steps, channels).index_add(0, owner, scaled) / counts[:, None]
-    top = torch.zeros(steps, channels).scatter_reduce(
-        0, owner[:, None].expand_as(scaled), scaled, "amax", include_self=False
-    )
-    taken = torch.zeros(steps).index_add(0, owner, (feedback != 0).any(-1).float())
-    return network.summary(mean, top, taken, log_size)
+    return Explained(rows, parameters)
 
 
 @torch.no_grad()
-def running_states(network: ResponseNetwork, data: Prepared, budget: int = 200_000) -> tuple[Tensor, Tensor]:
+def running_states(
+    network: ResponseNetwork, data: Prepared, drop: ItemDropout | None = None, budget: int = 200_000
+) -> tuple[Tensor, Tensor]:
     """States before and after every exposure, each user encoded from their first event on; two ``[S, H]``.
 
     Args:
         network: the network, in evaluation mode.
         data: the log.
+        drop: items to hide.
         budget: events, padding included, that are encoded at a time.
     """
     behaviour = data.behaviour
@@ -264,7 +185,7 @@ def running_states(network: ResponseNetwork, data: Prepared, budget: int = 200_0
     while users.size:
         longest = max(int(end[users[0]] - start[users[0]]), 1)
         block, users = np.split(users, [max(budget // longest, 1)])
-        states = _encode(network, data, start[block], end[block], None)
+        states = _encode(network, data, start[block], end[block], drop)
         steps = ranges(step_start[block], step_start[block + 1])
         row = torch.from_numpy(np.repeat(np.arange(block.size), step_start[block + 1] - step_start[block]))
         first = torch.from_numpy(start[behaviour.step_user[steps]])

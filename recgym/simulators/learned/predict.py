@@ -12,6 +12,7 @@ from recgym.seeding import make_generator
 from recgym.simulators.learned.context import ItemStream
 from recgym.simulators.learned.fit import one_thread, prepare
 from recgym.simulators.learned.fitted import FittedSimulator
+from recgym.simulators.learned.leaving import Ends
 from recgym.simulators.learned.passes import explain, row_blocks, running_states
 from recgym.simulators.learned.sessions import leave_labels
 from recgym.simulators.learned.steps import Behaviour, exposure_source
@@ -26,8 +27,7 @@ class Predictions:
     Attributes:
         user: user of each row, in the log's ids.
         labels: feedback of each row.
-        modelled: which values the simulator's heads are to explain: observed, and behind the gate only where it is
-            open.
+        modelled: which values are to be explained: observed, and behind the gate only where it is open.
         positive: predicted probability of a value above 0; of channels behind the gate, given that it is open.
         mean: predicted mean, likewise.
         baselines: by name, (probability of a value above 0, mean) of each row and channel, from rates of the training
@@ -123,35 +123,36 @@ def predict(fitted: FittedSimulator, log: InteractionLog, seed: int = 0) -> Pred
         primary = fitted.schema.names[fitted.plan.primary]
         stream = ItemStream.of(log, facts.exposures, primary, fitted.size_rates).pick(rows_after)
         context = known.extended(stream)
-    data = prepare(log, behaviour, fitted.users, context, network_id, fitted.n_items, fitted.config.history)
+    data = prepare(
+        log, behaviour, fitted.users, context, network_id, fitted.n_items, fitted.config.history, fitted.item_lengths
+    )
     states = running_states(fitted.network, data)
 
-    rows, positive, mean, leave = [], [], [], []
+    rows, positive, mean = [], [], []
     for block in row_blocks(behaviour, steps):
-        index = torch.from_numpy(steps[block])
-        explained = explain(fitted.network, data, steps[block], states[0][index], states[1][index])
-        parts = fitted.plan.split(explained.parameters)
+        explained = explain(fitted.network, data, steps[block], states[0][torch.from_numpy(steps[block])])
+        lengths = data.row_length[torch.from_numpy(explained.rows)]
         rows.append(explained.rows)
-        positive.append(torch.stack([h.positive(p) for h, p in zip(fitted.plan.heads, parts, strict=True)], 1).numpy())
-        mean.append(torch.stack(fitted.plan.given_gate(explained.parameters), 1).numpy())
-        leave.append(explained.leave.sigmoid().double().numpy())
+        positive.append(torch.stack(fitted.plan.positive(explained.parameters), 1).numpy())
+        mean.append(torch.stack(fitted.plan.given_gate(explained.parameters, lengths), 1).numpy())
     row = np.concatenate(rows)
     labels = behaviour.row_labels[row]
-    modelled = fitted.plan.modelled(torch.from_numpy(labels), torch.from_numpy(behaviour.row_observed[row])).numpy()
+    open_ = fitted.plan.open(torch.from_numpy(labels), torch.from_numpy(behaviour.row_observed[row])).numpy()
+    leave = Ends.of(fitted.network, data, np.arange(behaviour.n_steps)).leave(fitted.network, states[1])
     ends = leave_labels(behaviour, _leave_end(fitted, log), fitted.config.session_gap_s)
-    closed = ends.known[steps]
+    closed = steps[ends.known[steps]]
     return Predictions(
         user=behaviour.step_user[behaviour.row_step[row]],
         labels=labels,
-        modelled=modelled,
+        modelled=open_,
         positive=np.concatenate(positive),
         mean=np.concatenate(mean),
         baselines=fitted.rates.predict(data.row_item.numpy()[row], behaviour.row_position[row]),
-        steps_user=behaviour.step_user[steps][closed],
-        session=behaviour.step_session[steps][closed],
-        step_index=behaviour.step_index[steps][closed],
-        leave=np.concatenate(leave)[closed],
-        last=ends.last[steps][closed],
+        steps_user=behaviour.step_user[closed],
+        session=behaviour.step_session[closed],
+        step_index=behaviour.step_index[closed],
+        leave=leave[torch.from_numpy(closed)].sigmoid().double().numpy(),
+        last=ends.last[closed],
         history_rows=int((~rows_after).sum()),
     )
 

@@ -1,4 +1,4 @@
-"""Where sessions end, how long it takes until the next one, and how long a step takes."""
+"""Where sessions end, and how long a step takes."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from recgym.data.schema import ChannelKind, FeedbackSchema
+from recgym.simulators.learned.lengths import UNIT_S
 from recgym.simulators.learned.steps import Behaviour
 
-__all__ = ["LeaveLabels", "SessionFacts", "leave_labels", "seconds_of"]
-
 MAX_GAPS = 10_000
-_UNIT_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}
+
+__all__ = ["LeaveLabels", "SessionFacts", "leave_labels", "seconds_of", "step_seconds"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,15 @@ def leave_labels(behaviour: Behaviour, end_time: float, session_gap_s: float) ->
 def seconds_of(schema: FeedbackSchema) -> Float64[np.ndarray, "F"]:
     """How many seconds one unit of each channel is: 0 for channels that are no time."""
     return np.array(
-        [_UNIT_S.get(c.unit, 0.0) if c.kind is ChannelKind.DURATION else 0.0 for c in schema.channels], dtype=np.float64
+        [UNIT_S.get(c.unit, 0.0) if c.kind is ChannelKind.DURATION else 0.0 for c in schema.channels], dtype=np.float64
     )
+
+
+def step_seconds(behaviour: Behaviour, base_step_s: float) -> Float64[np.ndarray, "S"]:
+    """How long each exposure's step took: the durations among its feedback and a fixed rest."""
+    spent = behaviour.row_labels.astype(np.float64) @ seconds_of(behaviour.schema)
+    total: np.ndarray = np.add.reduceat(spent, behaviour.step_rows[:-1]) + base_step_s
+    return total
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,8 @@ class SessionFacts:
             1 s.
         leave_probability: chance of leaving after any step if the log cannot teach it; NaN if it can.
         gaps_s: sorted pauses between the end of a session and the start of the user's next, at most 10,000. The pause
-            after a user's last logged session is not known and left out, so long absences are under-represented.
+            after a user's last logged session is not known and left out, so long absences are under-represented; the
+            return model of the learned users makes up for that.
     """
 
     base_step_s: float
@@ -70,9 +78,7 @@ class SessionFacts:
         known = (behaviour.step_session[1:] >= 0) & (behaviour.step_session[:-1] >= 0)
         same_session = same_user & known & (behaviour.step_session[1:] == behaviour.step_session[:-1])
         pause = np.diff(behaviour.step_time)
-        spent = behaviour.row_labels.astype(np.float64) @ seconds_of(behaviour.schema)
-        spent_step = np.add.reduceat(spent, behaviour.step_rows[:-1])
-        rest = np.maximum(pause - spent_step[:-1], 0.0)[same_session]
+        rest = np.maximum(pause - step_seconds(behaviour, 0.0)[:-1], 0.0)[same_session]
         gaps = np.sort(pause[same_user & ~same_session & known])
         if gaps.size > MAX_GAPS:
             gaps = np.quantile(gaps, np.linspace(0, 1, MAX_GAPS))

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
-from recgym.simulators.learned.passes import Prepared
+from recgym.simulators.learned.prepared import Prepared
 
 __all__ = ["Snapshots", "take_snapshots"]
 
@@ -17,6 +17,7 @@ class Snapshots:
     """S logged users, each at the start of one of their sessions. Times are seconds before that start, so at most 0.
 
     Attributes:
+        user: which of the log's users it is.
         hidden: the network's state of the user.
         profile: user features.
         last_s: time of the user's last event, NaN if there is none.
@@ -25,12 +26,25 @@ class Snapshots:
         time_s: their times, 0 where there is none.
     """
 
+    user: Int64[Tensor, "S"]
     hidden: Float32[Tensor, "S H"]
     profile: Float32[Tensor, "S P"]
     last_s: Float64[Tensor, "S"]
     items: Int64[Tensor, "S T"]
     feedback: Float32[Tensor, "S T F"]
     time_s: Float64[Tensor, "S T"]
+
+    def with_blank(self, n_items: int) -> "Snapshots":
+        """With one more at the end: nobody in particular, without a past."""
+        return Snapshots(
+            user=torch.cat([self.user, torch.full_like(self.user[:1], -1)]),
+            hidden=torch.cat([self.hidden, torch.zeros_like(self.hidden[:1])]),
+            profile=torch.cat([self.profile, torch.zeros_like(self.profile[:1])]),
+            last_s=torch.cat([self.last_s, torch.full_like(self.last_s[:1], torch.nan)]),
+            items=torch.cat([self.items, torch.full_like(self.items[:1], n_items)]),
+            feedback=torch.cat([self.feedback, torch.zeros_like(self.feedback[:1])]),
+            time_s=torch.cat([self.time_s, torch.zeros_like(self.time_s[:1])]),
+        )
 
     def to(self, device: str) -> "Snapshots":
         """The same on a device."""
@@ -70,6 +84,7 @@ def take_snapshots(
     items = torch.where(torch.from_numpy(there), data.taken_item[torch.from_numpy(recent)], n_items)
     time = np.where(there, behaviour.taken_time[recent] - now[:, None], 0.0)
     return Snapshots(
+        user=torch.from_numpy(behaviour.step_user[starts]),
         hidden=before[torch.from_numpy(starts)],
         profile=data.profile[torch.from_numpy(behaviour.step_user[starts])],
         last_s=torch.from_numpy(last),

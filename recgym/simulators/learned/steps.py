@@ -97,6 +97,7 @@ class Behaviour:
         step_taken: whether the exposure is itself an event, with index ``step_after - 1``.
         step_session: its session, -1 if unknown.
         step_index: exposures before it in the same session.
+        step_elapsed: seconds since the first exposure of the session; 0 if the session is unknown.
         step_size: items shown; 0 where exposures are imputed, as nothing is known about it.
         step_rows: first row of each exposure.
         row_step: exposure of each row.
@@ -123,6 +124,7 @@ class Behaviour:
     step_taken: Bool[np.ndarray, "S"]
     step_session: Int64[np.ndarray, "S"]
     step_index: Int64[np.ndarray, "S"]
+    step_elapsed: Float64[np.ndarray, "S"]
     step_size: Int64[np.ndarray, "S"]
     step_rows: Int64[np.ndarray, "S_plus_1"]
     row_step: Int64[np.ndarray, "R"]
@@ -198,6 +200,7 @@ class Behaviour:
             step_user=user[is_exposure], step_time=time[is_exposure], step_events=events_before[is_exposure],
             step_after=(event_of_step + is_event)[is_exposure], step_taken=is_event[is_exposure],
             step_session=session, step_index=_index_in_session(session),
+            step_elapsed=_elapsed_in_session(session, time[is_exposure]),
             step_size=size, step_rows=offsets(rows.step, n_exposures),
             row_step=rows.step, row_item=rows.item, row_position=rows.position, row_labels=rows.labels,
             row_observed=rows.observed, row_real=rows.real,
@@ -327,3 +330,10 @@ def _index_in_session(session: np.ndarray) -> np.ndarray:
     """How many earlier elements have the same session; 0 for sessions that are not known."""
     counts = pl.DataFrame({"session": session}).select(pl.int_range(pl.len()).over("session"))
     return np.where(session < 0, 0, counts.to_series().to_numpy()).astype(np.int64)
+
+
+def _elapsed_in_session(session: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Time since the first element of the same session; 0 for sessions that are not known."""
+    frame = pl.DataFrame({"session": session, "time": time})
+    elapsed = frame.select(pl.col("time") - pl.col("time").min().over("session"))
+    return np.where(session < 0, 0.0, elapsed.to_series().to_numpy())

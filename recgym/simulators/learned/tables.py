@@ -20,10 +20,12 @@ class ItemTables:
     Attributes:
         vectors: item vectors.
         hidden: what each item brings to the first layer of the response network.
+        lengths: how long each item is in seconds, the median where it is not known, 1 if none is.
     """
 
     vectors: Float32[Tensor, "N_plus_1 D"]
     hidden: Float32[Tensor, "N_plus_1 H"]
+    lengths: Float32[Tensor, "N_plus_1"]
 
     @classmethod
     @torch.no_grad()
@@ -36,4 +38,5 @@ class ItemTables:
             raw[:n] = fitted.context.at(np.arange(n), np.full(n, fitted.facts.end_time + 1.0))
             raw[n, 0] = 1.0
         vectors = network.item_vectors(torch.arange(n + 1, device=device))
-        return cls(vectors, network.item_part(vectors, network.context(torch.from_numpy(raw).to(device))))
+        hidden = network.item_part(vectors, network.context(torch.from_numpy(raw).to(device)))
+        return cls(vectors, hidden, torch.from_numpy(fitted.item_lengths).to(device))

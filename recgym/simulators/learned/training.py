@@ -1,4 +1,4 @@
-"""Training: joint likelihood of all feedback and of leaving, stopped early and calibrated on the log's tail."""
+"""Training: joint likelihood of all feedback and of leaving, stopped early on the log's tail."""
 
 import copy
 import math
@@ -12,22 +12,14 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from recgym.seeding import make_generator
-from recgym.simulators.learned.calibration import calibrate
 from recgym.simulators.learned.channels import ResponsePlan
 from recgym.simulators.learned.config import LearnedConfig
 from recgym.simulators.learned.network import ResponseNetwork
-from recgym.simulators.learned.passes import (
-    Explained,
-    ItemDropout,
-    Prepared,
-    Windows,
-    explain,
-    leave_logits,
-    row_blocks,
-)
+from recgym.simulators.learned.passes import Explained, ItemDropout, Windows
+from recgym.simulators.learned.prepared import Prepared
 from recgym.simulators.learned.sessions import LeaveLabels
 
-__all__ = ["Epoch", "Progress", "calibrate_network", "refine_leaving", "train"]
+__all__ = ["Epoch", "Progress", "train"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +38,7 @@ class Epoch:
 
 
 Progress = Callable[[Epoch], None]
+FEWEST_BATCHES = 150
 
 
 @dataclass(frozen=True)
@@ -59,7 +52,11 @@ class _Trainer:
     config: LearnedConfig
 
     def _loss(
-        self, steps: Int64[np.ndarray, "s"], explained: Explained, use: Bool[np.ndarray, "s"]
+        self,
+        steps: Int64[np.ndarray, "s"],
+        explained: Explained,
+        leave: Float32[Tensor, "s"],
+        use: Bool[np.ndarray, "s"],
     ) -> tuple[Tensor, int]:
         """Summed negative log-likelihood of the exposures marked by ``use``, and how many rows they have."""
         behaviour = self.data.behaviour
@@ -67,9 +64,10 @@ class _Trainer:
         observed = torch.from_numpy(behaviour.row_observed[explained.rows])
         counts = behaviour.step_rows[steps + 1] - behaviour.step_rows[steps]
         rows = torch.from_numpy(np.repeat(use, counts))
-        responses = (self.plan.nll(explained.parameters, labels, observed) * rows[:, None]).sum()
+        lengths = self.data.row_length[torch.from_numpy(explained.rows)]
+        responses = (self.plan.nll(explained.parameters, labels, observed, lengths) * rows[:, None]).sum()
         leaving = nnf.binary_cross_entropy_with_logits(
-            explained.leave, torch.from_numpy(self.labels.last[steps]).float(), reduction="none"
+            leave, torch.from_numpy(self.labels.last[steps]).float(), reduction="none"
         )
         known = torch.from_numpy(self.labels.known[steps] & use)
         return responses + (leaving * known).sum(), int(rows.sum())
@@ -84,8 +82,8 @@ class _Trainer:
         self.network.train()
         total, rows = 0.0, 0
         for index, chosen in enumerate(batches):
-            steps, explained = self.windows.explain(self.network, self.data, chosen, drop)
-            loss, count = self._loss(steps, explained, ~self.held_out[steps])
+            steps, explained, leave = self.windows.explain(self.network, self.data, chosen, drop)
+            loss, count = self._loss(steps, explained, leave, ~self.held_out[steps])
             if count == 0:
                 continue
             for group in optimiser.param_groups:
@@ -106,8 +104,8 @@ class _Trainer:
         total, rows = 0.0, 0
         chosen = np.flatnonzero(has)
         for start in range(0, chosen.size, 128):
-            steps, explained = self.windows.explain(self.network, self.data, chosen[start : start + 128])
-            loss, count = self._loss(steps, explained, self.held_out[steps])
+            steps, explained, leave = self.windows.explain(self.network, self.data, chosen[start : start + 128])
+            loss, count = self._loss(steps, explained, leave, self.held_out[steps])
             total, rows = total + loss.item(), rows + count
         return total / max(rows, 1)
 
@@ -174,100 +172,3 @@ def _groups(network: ResponseNetwork, config: LearnedConfig) -> list[dict[str, o
         {"params": [parameter], "weight_decay": decays.get(name, config.weight_decay if parameter.ndim > 1 else 0.0)}
         for name, parameter in network.named_parameters()
     ]
-
-
-FEWEST_BATCHES = 150
-LEAVE_BATCH, LEAVE_ROUNDS, LEAVE_CHECK, LEAVE_PATIENCE = 2048, 20, 150, 3
-
-
-def refine_leaving(
-    network: ResponseNetwork,
-    data: Prepared,
-    labels: LeaveLabels,
-    held_out: Bool[np.ndarray, "S"],
-    after: Float32[Tensor, "S H"],
-    config: LearnedConfig,
-    seed: int,
-) -> None:
-    """Train the leave head on, in place, with the states as they stand now.
-
-    Sessions end far less often than items get feedback, so the head has learned little by the time the rest is done.
-    It is small: passes over exposures alone cost next to nothing. Stops when the loss on the validation tail does.
-
-    Args:
-        network: trained, in evaluation mode.
-        data: the log.
-        labels: which exposures ended a session.
-        held_out: exposures of the validation tail.
-        after: state of the user after each exposure.
-        config: settings.
-        seed: root seed of the batches.
-    """
-    train_steps, test_steps = np.flatnonzero(labels.known & ~held_out), np.flatnonzero(labels.known & held_out)
-    if not labels.last[train_steps].any() or not test_steps.size:
-        return
-    generator = make_generator(seed, "leaving", device="numpy")
-    head = [network.leave_in, network.leave_out]
-    optimiser = torch.optim.AdamW([p for part in head for p in part.parameters()], lr=config.learning_rate)
-    target = torch.from_numpy(labels.last).float()
-
-    def loss_of(steps: Int64[np.ndarray, "s"]) -> Tensor:
-        index = torch.from_numpy(steps)
-        logits = leave_logits(network, data, steps, after[index])
-        return nnf.binary_cross_entropy_with_logits(logits, target[index])
-
-    def validate() -> float:
-        with torch.no_grad():
-            return float(loss_of(test_steps))
-
-    best_loss, best, stale = validate(), [copy.deepcopy(part.state_dict()) for part in head], 0
-    for _ in range(LEAVE_ROUNDS):
-        for _ in range(LEAVE_CHECK):
-            optimiser.zero_grad(set_to_none=True)
-            loss_of(generator.choice(train_steps, LEAVE_BATCH)).backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-        loss = validate()
-        stale = 0 if loss < best_loss else stale + 1
-        if stale == 0:
-            best_loss, best = loss, [copy.deepcopy(part.state_dict()) for part in head]
-        elif stale == LEAVE_PATIENCE:
-            break
-    for part, weights in zip(head, best, strict=True):
-        part.load_state_dict(weights)
-
-
-@torch.no_grad()
-def calibrate_network(
-    network: ResponseNetwork,
-    plan: ResponsePlan,
-    data: Prepared,
-    labels: LeaveLabels,
-    held_out: Bool[np.ndarray, "S"],
-    states: tuple[Float32[Tensor, "S H"], Float32[Tensor, "S H"]],
-) -> None:
-    """Set the scale and shift of every logit from the validation tail."""
-    behaviour = data.behaviour
-    steps = np.flatnonzero(held_out)
-    columns = plan.logit_columns()
-    logits, values, modelled, leave = [], [], [], []
-    for block in row_blocks(behaviour, steps):
-        chosen = steps[block]
-        index = torch.from_numpy(chosen)
-        explained = explain(network, data, chosen, states[0][index], states[1][index])
-        label = torch.from_numpy(behaviour.row_labels[explained.rows])
-        observed = torch.from_numpy(behaviour.row_observed[explained.rows])
-        logits.append(explained.parameters[:, [column for _, column in columns]])
-        values.append(label)
-        modelled.append(plan.modelled(label, observed))
-        leave.append(explained.leave)
-    if not logits:
-        return
-    logit, value, use = torch.cat(logits), torch.cat(values), torch.cat(modelled)
-    for at, (channel, column) in enumerate(columns):
-        rows = use[:, channel]
-        scale, shift = calibrate(logit[rows, at].numpy(), (value[rows, channel] > 0).numpy())
-        network.logit_scale[column], network.logit_shift[column] = scale, shift
-    known = labels.known[steps]
-    scale, shift = calibrate(torch.cat(leave).numpy()[known], labels.last[steps][known])
-    network.leave_scale.fill_(scale)
-    network.leave_shift.fill_(shift)

@@ -8,11 +8,13 @@ import torch
 from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
 
-from recgym.arrays import device_of, integers, uniform
+from recgym.arrays import device_of, uniform
 from recgym.simulators.base import Observed, UserModel
 from recgym.simulators.choice import repeated_items
 from recgym.simulators.learned.fitted import FittedSimulator
 from recgym.simulators.learned.network import gap_feature
+from recgym.simulators.learned.newcomers import LoggedUsers, Newcomers
+from recgym.simulators.learned.returns import draw_pause
 from recgym.simulators.learned.sessions import seconds_of
 from recgym.simulators.learned.tables import ItemTables
 from recgym.types import Array, Generator, History, Response
@@ -26,12 +28,14 @@ class LearnedState(NamedTuple):
     Attributes:
         hidden: the network's state, which remembers more than the visible window.
         profile: user features.
-        snapshot: the logged session start that the user was drawn from; says what is on record of them.
+        snapshot: the logged session start that says what is on record of the user; S for a blank record.
         steps: steps of the session so far.
         clock_s: seconds since the session began.
-        first_s: time at the end of the first step; 0 before.
+        start_s: time at which the session began.
         last_s: time of the last event, NaN if there is none.
         left: whether the session has ended.
+        temper: the patience that the session's slates have added up to; 0 at its start.
+        brought: sum over the steps of the session of what each brought.
         recent: ring of the last T consumed items; N where there is none; the last column is a waste bin.
         written: items written to the ring.
     """
@@ -41,9 +45,11 @@ class LearnedState(NamedTuple):
     snapshot: Int64[Tensor, "B"]
     steps: Int64[Tensor, "B"]
     clock_s: Float64[Tensor, "B"]
-    first_s: Float64[Tensor, "B"]
+    start_s: Float64[Tensor, "B"]
     last_s: Float64[Tensor, "B"]
     left: Bool[Tensor, "B"]
+    temper: Float32[Tensor, "B"]
+    brought: Float32[Tensor, "B two_F_plus_2"]
     recent: Int64[Tensor, "B T_plus_1"]
     written: Int64[Tensor, "B"]
 
@@ -52,13 +58,16 @@ class LearnedUsers(UserModel[LearnedState]):
     """Users that answer, leave and come back as those of a log did.
 
     ================  ==================================================================================================
-    new users         the start of a logged session, drawn at random: state, profile and record of consumption
+    new users         state, profile and record of consumption from a :class:`Newcomers`; by default those at the
+                      start of a logged session, drawn at random
     response          drawn for each position, from the response network, which sees the whole slate; channels behind a
                       gate only where it opens
     state             a GRU moves where anything was consumed; slates passed over leave it as it is
-    leaving           a Bernoulli draw from the leave head after each step (a fixed probability if the log has no times)
+    leaving           a Bernoulli draw after each step from the leave head, in which the temper counts: a patience that
+                      each slate adds to or takes from (a fixed probability if the log has no times)
     time of a step    the durations among the feedback + the log's median of the rest, at least 1 s
-    return            a draw from the logged pauses between sessions, the same for all; never, if none was logged
+    return            a pause drawn from the return head, given state, profile and what the session brought; never, for
+                      who is not back within the longest time that the log can tell of, or if it shows no return
     items             what is known of an item (age, popularity, rates) stands still at the end of the log
     ================  ==================================================================================================
 
@@ -67,12 +76,13 @@ class LearnedUsers(UserModel[LearnedState]):
     Args:
         fitted: what was learned from a log.
         device: torch device.
+        newcomers: where users come from; :class:`LoggedUsers` if None.
     """
 
-    hidden_fields: ClassVar[tuple[str, ...]] = ("hidden",)
+    hidden_fields: ClassVar[tuple[str, ...]] = ("hidden", "temper", "brought")
     runs_on_numpy: ClassVar[bool] = False
 
-    def __init__(self, fitted: FittedSimulator, device: str = "cpu") -> None:
+    def __init__(self, fitted: FittedSimulator, device: str = "cpu", newcomers: Newcomers | None = None) -> None:
         self.fitted = fitted
         self.schema = fitted.schema
         self.num_items = fitted.n_items
@@ -80,8 +90,9 @@ class LearnedUsers(UserModel[LearnedState]):
         self.tables = ItemTables.of(fitted, self.network, device)
         self.item_features: Float32[Array, "N D"] = self.tables.vectors[:-1]
         self.profile_size = int(fitted.snapshots.profile.shape[1])
-        self._snapshots = fitted.snapshots.to(device)
-        self._gaps = torch.from_numpy(fitted.sessions.gaps_s).to(device)
+        self.newcomers: Newcomers = LoggedUsers(fitted.snapshots) if newcomers is None else newcomers
+        self._arrivals = self.newcomers.on(device)
+        self._records = fitted.snapshots.with_blank(fitted.n_items).to(device)
         self._seconds = torch.from_numpy(seconds_of(fitted.schema)).float().to(device)
         self._has_clock = bool(self._seconds.any())
 
@@ -89,25 +100,21 @@ class LearnedUsers(UserModel[LearnedState]):
         """See :class:`UserModel`."""
         if device == "numpy":
             raise ValueError("LearnedUsers runs on torch devices only, found device='numpy'")
-        return LearnedUsers(self.fitted, device)
+        return LearnedUsers(self.fitted, device, self.newcomers)
 
     def sample_users(self, n: int, generator: Generator, rows: Int64[Array, "n"] | None = None) -> LearnedState:
         """See :class:`UserModel`."""
-        snapshots, device = self._snapshots, device_of(generator)
-        drawn = integers(generator, snapshots.hidden.shape[0], (n,))
-        record = snapshots.items[drawn]
+        arrivals, device = self._arrivals.draw(n, generator), device_of(generator)
+        record = self._records.items[arrivals.snapshot]
+        nought = torch.zeros(n, dtype=torch.float64, device=device)
+        count = torch.zeros(n, dtype=torch.int64, device=device)
         return LearnedState(
-            hidden=snapshots.hidden[drawn],
-            profile=snapshots.profile[drawn],
-            snapshot=drawn,
-            steps=torch.zeros(n, dtype=torch.int64, device=device),
-            clock_s=torch.zeros(n, dtype=torch.float64, device=device),
-            first_s=torch.zeros(n, dtype=torch.float64, device=device),
-            last_s=snapshots.last_s[drawn],
+            hidden=arrivals.hidden, profile=arrivals.profile, snapshot=arrivals.snapshot,
+            steps=count, clock_s=nought, start_s=nought, last_s=arrivals.last_s,
             left=torch.zeros(n, dtype=torch.bool, device=device),
-            recent=torch.cat([record, torch.full_like(record[:, :1], self.num_items)], 1),
-            written=torch.zeros(n, dtype=torch.int64, device=device),
-        )
+            temper=torch.zeros(n, device=device), brought=torch.zeros(n, 2 * len(self.schema) + 2, device=device),
+            recent=torch.cat([record, torch.full_like(record[:, :1], self.num_items)], 1), written=count,
+        )  # fmt: skip
 
     def _log_size(self, slate: Tensor) -> Tensor:
         low, high = self.fitted.facts.sizes
@@ -128,13 +135,14 @@ class LearnedUsers(UserModel[LearnedState]):
     @torch.no_grad()
     def respond(self, state: LearnedState, slate: Int64[Array, "B K"], generator: Generator) -> Response:
         """See :class:`UserModel`."""
-        feedback = self.fitted.plan.sample(self._parameters(state, slate), generator)
+        feedback = self.fitted.plan.sample(self._parameters(state, slate), generator, self.tables.lengths[slate])
         return Response(_without_repeats(feedback, slate))
 
     @torch.no_grad()
     def expected(self, state: LearnedState, slate: Int64[Array, "B K"]) -> Response:
         """See :class:`UserModel`."""
-        return Response(_without_repeats(self.fitted.plan.mean(self._parameters(state, slate)), slate))
+        mean = self.fitted.plan.mean(self._parameters(state, slate), self.tables.lengths[slate])
+        return Response(_without_repeats(mean, slate))
 
     @torch.no_grad()
     def advance(
@@ -150,31 +158,32 @@ class LearnedUsers(UserModel[LearnedState]):
         inputs = torch.cat([mean, gap_feature(clock - state.last_s)[:, None]], 1)
         some = count > 0
         hidden = torch.where(some[:, None], network.move(state.hidden, inputs), state.hidden)
-        steps = state.steps + 1
-        # Counted from the end of the first step, so 0 after it as in the log. Later the two differ by a step: a log has
-        # the times at which steps begin, so that it counts the first step in and the present one out.
-        first = torch.where(state.steps == 0, clock, state.first_s)
-        leave = self._leave_probability(state, hidden, slate, feedback, count, clock - first)
+        summary = self._summary(slate, feedback, count)
+        temper = network.temper(state.temper, summary)
+        leave = self._leave_probability(state, hidden, summary, temper)
         leaving = uniform(generator, (slate.shape[0],)) < leave
         recent, written = _write(state.recent, state.written, slate, taken)
         return state._replace(
-            hidden=hidden, steps=steps, clock_s=clock, first_s=first, last_s=torch.where(some, clock, state.last_s),
-            left=state.left | leaving, recent=recent, written=written,
+            hidden=hidden, steps=state.steps + 1, clock_s=clock, last_s=torch.where(some, clock, state.last_s),
+            left=state.left | leaving, temper=temper, brought=state.brought + summary, recent=recent, written=written,
         )  # fmt: skip
 
-    def _leave_probability(
-        self, state: LearnedState, hidden: Tensor, slate: Tensor, feedback: Tensor, count: Tensor, elapsed_s: Tensor
-    ) -> Tensor:
-        """Chance that the session ends after a step that led to ``hidden``."""
-        fixed = self.fitted.sessions.leave_probability
-        if not math.isnan(fixed):
-            return torch.full((slate.shape[0],), fixed, device=slate.device)
-        # Where exposures are imputed every training step looks alike, so the head has learned nothing from the summary.
+    def _summary(self, slate: Tensor, feedback: Tensor, count: Tensor) -> Tensor:
+        """What a step brought, of which ``count`` items were taken."""
+        # Where exposures are imputed every training step looks alike, so nothing was learned from the summary.
         blank = 0.0 if self.fitted.facts.imputed is not None else 1.0
         scaled = self.network.scale(feedback) * blank
-        summary = self.network.summary(scaled.mean(1), scaled.amax(1), count * blank, self._log_size(slate))
-        minutes = (elapsed_s / 60).float()
-        return self.network.leave(hidden, state.profile, summary, (state.steps + 1).float(), minutes).sigmoid()
+        return self.network.summary(scaled.mean(1), scaled.amax(1), count * blank, self._log_size(slate))
+
+    def _leave_probability(self, state: LearnedState, hidden: Tensor, summary: Tensor, temper: Tensor) -> Tensor:
+        """Chance that the session ends after a step that led to ``hidden`` and ``temper``."""
+        fixed = self.fitted.sessions.leave_probability
+        if not math.isnan(fixed):
+            return torch.full_like(temper, fixed)
+        # A log has the times at which steps begin: so many minutes lie between the first one's and this one's.
+        minutes = ((state.clock_s - state.start_s) / 60).float()
+        steps = (state.steps + 1).float()
+        return self.network.leave(hidden, state.profile, summary, steps, minutes, temper).sigmoid()
 
     def has_left(self, state: LearnedState) -> Bool[Array, "B"]:
         """See :class:`UserModel`."""
@@ -187,25 +196,34 @@ class LearnedUsers(UserModel[LearnedState]):
 
     def return_gap(self, state: LearnedState, generator: Generator) -> Float64[Array, "B"]:
         """See :class:`UserModel`."""
-        n = state.left.shape[0]
-        if self._gaps.shape[0] == 0:
-            return torch.full((n,), math.inf, dtype=torch.float64, device=state.left.device)
-        return self._gaps[integers(generator, self._gaps.shape[0], (n,))]
+        if self.network.shape.gaps == 0:
+            return torch.full_like(state.clock_s, math.inf)
+        steps = state.steps.clamp(min=1).float()
+        minutes = ((state.clock_s - state.start_s) / 60).float()
+        hazards = self.network.coming_back(
+            state.hidden, state.profile, state.brought / steps[:, None], steps, minutes, state.temper
+        ).sigmoid()
+        return draw_pause(hazards, self.network.gap_edges, generator)
 
     def come_back(self, state: LearnedState, gap_s: Float64[Array, "B"], generator: Generator) -> LearnedState:
-        """See :class:`UserModel`. The network sees the pause in the time since the last event."""
+        """See :class:`UserModel`.
+
+        The state of the network and what the user took lately are kept, and the pause goes into the time since the
+        last event; steps, temper and what the session brought start anew.
+        """
         clock = torch.where(gap_s.isfinite(), state.clock_s + gap_s, state.clock_s)
         return state._replace(
-            steps=torch.zeros_like(state.steps), clock_s=clock, first_s=clock, left=torch.zeros_like(state.left)
-        )
+            steps=torch.zeros_like(state.steps), clock_s=clock, start_s=clock, left=torch.zeros_like(state.left),
+            temper=torch.zeros_like(state.temper), brought=torch.zeros_like(state.brought),
+        )  # fmt: skip
 
     def observe(self, state: LearnedState) -> Observed:
         """See :class:`UserModel`. The record holds the last T consumptions before the session."""
-        items = self._snapshots.items[state.snapshot]
+        items = self._records.items[state.snapshot]
         history = History(
             items=items,
-            feedback=self._snapshots.feedback[state.snapshot],
-            time_s=self._snapshots.time_s[state.snapshot],
+            feedback=self._records.feedback[state.snapshot],
+            time_s=self._records.time_s[state.snapshot],
             mask=items != self.num_items,
         )
         return Observed(profile=state.profile, history=history)

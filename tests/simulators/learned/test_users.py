@@ -1,6 +1,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -129,11 +130,32 @@ def test_a_step_takes_its_durations_and_a_pause(users: LearnedUsers) -> None:
     assert seconds[1] - seconds[0] == pytest.approx(60.0)
 
 
-def test_pauses_between_sessions_come_from_the_log(users: LearnedUsers) -> None:
-    gaps = users.return_gap(users.sample_users(2000, generator()), generator())
-    assert gaps.min() >= fitted().sessions.gaps_s.min()
-    assert gaps.max() <= fitted().sessions.gaps_s.max()
-    assert gaps.mean().item() == pytest.approx(86_400, rel=0.05)
+def test_pauses_between_sessions_are_those_of_the_log(users: LearnedUsers) -> None:
+    draw = generator()
+    state, _ = play(users, 4000, 3)
+    gaps = users.return_gap(state, draw)
+    assert gaps.min() >= fitted().network.gap_edges[0]
+    back = gaps[gaps.isfinite()]
+    assert back.max() <= fitted().network.gap_edges[-1]
+    assert back.median().item() == pytest.approx(float(np.median(fitted().sessions.gaps_s)), rel=0.15)
+
+
+def test_who_comes_back_begins_anew_and_remembers(users: LearnedUsers) -> None:
+    state, _ = play(users, 64, 4)
+    gap = torch.full((64,), 3600.0, dtype=torch.float64)
+    gap[0] = math.inf
+    back = users.come_back(state, gap, generator())
+    for same in ("hidden", "profile", "recent", "written", "last_s"):
+        assert torch.equal(getattr(back, same), getattr(state, same)), same
+    for blank in ("steps", "temper", "brought", "left"):
+        assert not getattr(back, blank).any(), blank
+    assert bool((state.temper != 0).all())
+    assert torch.equal(back.clock_s[1:], state.clock_s[1:] + 3600.0)
+    slate = slates(64)
+    clicked = Response(torch.ones(64, 4, 3))
+    soon = users.advance(users.come_back(state, gap, generator()), slate, clicked, generator())
+    late = users.advance(users.come_back(state, gap * 100, generator()), slate, clicked, generator())
+    assert (soon.hidden - late.hidden)[1:].abs().amax(1).min() > 0, "the pause reaches the network"
 
 
 def test_the_record_on_view_is_past_and_right_aligned_and_knows_nothing_hidden(users: LearnedUsers) -> None:
