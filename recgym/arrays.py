@@ -24,7 +24,7 @@ from recgym.types import Array, Generator
 
 __all__ = [
     "box", "device_of", "from_numpy", "is_one_user", "namespace", "to_numpy", "unbox",
-    "arange", "as_bool", "as_float", "as_int", "copy", "full", "zeros",
+    "arange", "as_bool", "as_double", "as_float", "as_int", "copy", "full", "zeros",
     "append_column", "gather", "largest", "marked_column", "pick", "put", "scatter", "stretch", "sum_columns", "wrap",
     "set_rows", "take_rows", "where_rows",
     "bernoulli", "integers", "normal", "normal_each", "permutation", "uniform", "uniform_each",
@@ -118,6 +118,11 @@ def arange(n: int, device: str) -> Array:
 def as_float(array: Array) -> Array:
     """The array as float32."""
     return array.float() if isinstance(array, torch.Tensor) else array.astype(np.float32)
+
+
+def as_double(array: Array) -> Array:
+    """The array as float64."""
+    return array.double() if isinstance(array, torch.Tensor) else array.astype(np.float64)
 
 
 def as_int(array: Array) -> Array:

@@ -1,6 +1,8 @@
 """``recgym/ShortVideo-v0``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from recgym.envs.candidates import SampledCandidates
 from recgym.envs.levels import Level, RetentionLimits
@@ -25,6 +27,8 @@ def task(
     reward: Mapping[str, float] | None = None,
     retention: RetentionLimits | None = None,
     retention_weight: float = 1.0,
+    patience: float | Sequence[float] | None = None,
+    clickbait_pull: float | Sequence[float] | None = None,
     config: ShortVideoConfig | None = None,
     window: int = 30,
     mask_consumed: bool = False,
@@ -50,14 +54,22 @@ def task(
         reward: channel name to weight.
         retention: when an episode of several sessions ends.
         retention_weight: weight of the days away, on the level of retention.
-        config: of the users, such as ``ShortVideoConfig(clickbait_pull=(0.5, 1.5))`` for two users in worlds of their
-            own.
+        patience: unsatisfying videos that users bear in a session; one value, or one for each user.
+        clickbait_pull: how strongly clickbait holds users; one value, or one for each user. Users with the same values
+            form a group (``info["group"]``) in a world of its own.
+        config: every parameter of users and videos; the two above replace those in it.
         window: T, events that the history keeps.
         mask_consumed: whether items in the visible history are masked.
 
     Version history: v0, first version.
     """
-    model = ShortVideo(config)
+    worlds = {"patience": patience, "clickbait_pull": clickbait_pull}
+    given: dict[str, Any] = {
+        name: value if isinstance(value, int | float) else tuple(float(x) for x in value)
+        for name, value in worlds.items()
+        if value is not None
+    }
+    model = ShortVideo(replace(config or ShortVideoConfig(), **given))
     total: RewardFn = ChannelReward(model.schema, FEEDBACK_REWARD if reward is None else reward)
     if level == "retention":
         total = SumReward(((total, 1.0), (RetentionReward(), retention_weight)))

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32, Float64, Int64
 
 from recgym.arrays import (
     arange,
+    as_double,
     as_float,
     as_int,
     bernoulli,
@@ -243,8 +244,8 @@ class OrganicBandit(UserModel[OrganicState]):
     def visit(self, state: OrganicState) -> Visit:
         """See :class:`recgym.simulators.organic.OrganicUsers`. Views follow each other every ``event_s`` seconds."""
         mask = state.views < self.num_items
-        number = _double(arange(self.longest_visit, device_of(mask)) + 1) * self.config.event_s
-        return Visit(state.views, _seen(mask), number * mask, mask, _double(mask.sum(-1)) * self.config.event_s)
+        number = as_double(arange(self.longest_visit, device_of(mask)) + 1) * self.config.event_s
+        return Visit(state.views, _seen(mask), number * mask, mask, as_double(mask.sum(-1)) * self.config.event_s)
 
     def has_left(self, state: OrganicState) -> Bool[Array, "B"]:
         """See :class:`UserModel`."""
@@ -265,7 +266,7 @@ class OrganicBandit(UserModel[OrganicState]):
     def observe(self, state: OrganicState) -> Observed:
         """See :class:`UserModel`. The history is the first visit, whose last view was ``event_s`` seconds ago."""
         mask = state.record < self.num_items
-        ago = _double(self.longest_visit - arange(self.longest_visit, device_of(mask))) * self.config.event_s
+        ago = as_double(self.longest_visit - arange(self.longest_visit, device_of(mask))) * self.config.event_s
         return Observed(state.interests[:, :0], History(state.record, _seen(mask), -ago * mask, mask))
 
 
@@ -274,10 +275,6 @@ def _seen(mask: Bool[Array, "B E"]) -> Float32[Array, "B E 2"]:
     feedback = zeros((*mask.shape, 2), "float32", device_of(mask))
     feedback[..., 1] = as_float(mask)
     return feedback
-
-
-def _double(array: Array) -> Array:
-    return array.astype(np.float64) if isinstance(array, np.ndarray) else array.double()
 
 
 def _flipped(vectors: Float32[np.ndarray, "N L"], flips: int) -> Int64[np.ndarray, "N"]:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from recgym.arrays import (
+    as_double,
     as_float,
     bernoulli,
     device_of,
@@ -194,7 +195,7 @@ class Retention(UserModel[RetentionState]):
         """See :class:`UserModel`."""
         draw = uniform(generator, (state.left.shape[0],))
         days = -namespace(draw).log1p(-draw) / self.return_rate(state)
-        return (days.astype(np.float64) if isinstance(days, np.ndarray) else days.double()) * _DAY_S
+        return as_double(days) * _DAY_S
 
     def come_back(self, state: RetentionState, gap_s: Float64[Array, "B"], generator: Generator) -> RetentionState:
         """See :class:`UserModel`."""

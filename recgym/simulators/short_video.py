@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from recgym.arrays import as_float, from_numpy, namespace, normal, sum_columns, uniform
+from recgym.arrays import as_double, as_float, from_numpy, namespace, normal, sum_columns, uniform
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema
 from recgym.simulators.base import Observed, UserModel
 from recgym.simulators.choice import repeated_items
@@ -216,7 +216,7 @@ class ShortVideo(UserModel[ShortVideoState]):
         noise = self.config.gap_sd * normal(generator, (users,))
         xp = namespace(noise)
         # A float32 has too few digits for the seconds of weeks.
-        gap = xp.exp(_double(self.log_gap_days(state) + noise)) * _DAY_S
+        gap = xp.exp(as_double(self.log_gap_days(state) + noise)) * _DAY_S
         return xp.where(stays, gap, float("inf"))
 
     def come_back(self, state: ShortVideoState, gap_s: Float64[Array, "B"], generator: Generator) -> ShortVideoState:
@@ -255,7 +255,3 @@ def _feedback(watched: Array, long: Array, reactions: Array, slate: Array) -> Re
     long = long[..., None]
     feedback = xp.concatenate([watched[..., None], long, reactions[..., :-1] * long, reactions[..., -1:]], -1)
     return Response(feedback if slate.shape[1] == 1 else feedback * ~repeated_items(slate)[..., None])
-
-
-def _double(array: Array) -> Float64[Array, "B"]:
-    return array.astype(np.float64) if isinstance(array, np.ndarray) else array.double()

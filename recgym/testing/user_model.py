@@ -13,8 +13,10 @@ from recgym.arrays import arange, as_int, from_numpy, full, integers, take_rows,
 from recgym.data.schema import ChannelKind
 from recgym.seeding import make_generator
 from recgym.simulators.base import Observed, UserModel
+from recgym.simulators.organic import OrganicUsers
 from recgym.testing.checks import Check, assert_same, difference, expect_array, leaves, untouched
 from recgym.testing.means import mean_gap
+from recgym.testing.visits import check_visit
 from recgym.types import Array, Generator, Response
 
 __all__ = ["check_user_model", "user_model_checks"]
@@ -48,6 +50,7 @@ def user_model_checks(model: UserModel[Any], seed: int = 0) -> tuple[Check, ...]
         ("users: feedback is legal", _check_feedback),
         ("users: expected() is the mean", _check_expected),
         ("users: come_back() starts a session", _check_return),
+        ("users: visits between steps", _check_visits),
         ("users: observe() sees nothing hidden", _check_hidden),
         ("users: rows are independent", _check_rows),
     ]
@@ -194,6 +197,17 @@ def _check_return(p: _Population) -> None:
         )
     assert not to_numpy(p.model.has_left(back)).any(), f"{p.name}: users have left again as soon as they come back"
     p.model.respond(back, p.slates("slates after the return"), p.generator("answers after the return"))
+
+
+def _check_visits(p: _Population) -> None:
+    """What users consume unasked, if they do: legal events in order, within the time of the visit, and pure."""
+    if not isinstance(p.model, OrganicUsers):
+        return
+    for steps in (0, STEPS):
+        state = p.users(steps)
+        with untouched(f"{p.name}: visit()", state):
+            visit = p.model.visit(state)
+        check_visit(visit, USERS, p.model.longest_visit, p.model.num_items, len(p.model.schema), f"{p.name}: visit()")
 
 
 def _check_feedback(p: _Population) -> None:

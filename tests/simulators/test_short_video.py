@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from recgym.arrays import from_numpy, full, to_numpy
+from recgym.envs import RecVectorEnv
+from recgym.envs.short_video import task
 from recgym.seeding import make_generator
 from recgym.simulators import ShortVideo, ShortVideoConfig
 from recgym.testing import check_user_model
@@ -83,3 +85,12 @@ def test_time_runs_with_what_is_watched() -> None:
     response = model.respond(state, slate, make_generator(1, "answers", device="numpy"))
     expected = response.feedback[:, :, 0].sum(1) + 3
     np.testing.assert_allclose(model.step_seconds(state, slate, response), expected, rtol=1e-6)
+
+
+def test_worlds_by_keyword() -> None:
+    env = RecVectorEnv(task(clickbait_pull=[0.0, 2.0, 0.0], patience=12), 3, seed=0)
+    _, info = env.reset()
+    assert info["group"].tolist() == [0, 1, 0]
+    assert env.simulation.users.pull.tolist() == [0, 2, 0]
+    assert isinstance(env.task.model, ShortVideo)
+    assert env.task.model.config.patience == 12
