@@ -13,7 +13,6 @@ from recgym.data.schema import FeedbackSchema, InteractionLog
 from recgym.seeding import make_generator
 from recgym.simulators.base import Observed, UserModel
 from recgym.simulators.choice import repeated_items
-from recgym.simulators.learned.channels import ResponsePlan
 from recgym.simulators.learned.sessions import SessionFacts, leave_labels, seconds_of
 from recgym.simulators.learned.steps import Behaviour, ExposureSource, exposure_source
 from recgym.types import Array, Generator, Response
@@ -52,11 +51,13 @@ class Rates:
     gaps_s: Float64[np.ndarray, "gaps"]
 
     @classmethod
-    def of(cls, log: InteractionLog, session_gap_s: float = 1800.0) -> "Rates":
+    def of(cls, log: InteractionLog, primary: str, gated: bool, session_gap_s: float = 1800.0) -> "Rates":
         """Read them off a log.
 
         Args:
             log: a log with slates.
+            primary: the channel that follows item popularity.
+            gated: whether the other channels are 0 where that one is.
             session_gap_s: a longer pause starts a new session, where the log has no sessions.
 
         Raises:
@@ -68,23 +69,21 @@ class Rates:
         # Nothing is imputed, so the generator is not asked for anything.
         behaviour = Behaviour.of(log, source, 0, session_gap_s, make_generator(0, "rates", device="numpy"))
         labels, observed = behaviour.row_labels, behaviour.row_observed
-        plan = ResponsePlan.fit(behaviour.schema, labels[observed.any(1)], observed[observed.any(1)])
-        some = labels > 0
-        primary = plan.primary
-        shown = observed[:, primary]
+        first = behaviour.schema.index(primary)
+        shown, taken = observed[:, first], labels[:, first] > 0
         rows = np.bincount(behaviour.row_item[shown], minlength=log.n_items)
-        taken = np.bincount(behaviour.row_item[shown & some[:, primary]], minlength=log.n_items)
-        overall = taken.sum() / max(rows.sum(), 1)
+        likes = np.bincount(behaviour.row_item[shown & taken], minlength=log.n_items)
+        overall = likes.sum() / max(rows.sum(), 1)
         timed = log.time_unit == "s" and bool((behaviour.step_session >= 0).any())
         facts = SessionFacts.of(behaviour, timed, 1 / _NO_LEAVING_LEARNED)
         return cls(
             schema=behaviour.schema,
-            primary=primary,
-            gated=plan.gate is not None,
-            popularity=((taken + _PRIOR_ROWS * overall) / (rows + _PRIOR_ROWS)).astype(np.float32),
+            primary=first,
+            gated=gated,
+            popularity=((likes + _PRIOR_ROWS * overall) / (rows + _PRIOR_ROWS)).astype(np.float32),
             values=np.stack(
                 [
-                    _quantiles(labels[observed[:, index] & _among(some, index, plan), index])
+                    _quantiles(labels[observed[:, index] & (taken | (not gated and index != first)), index])
                     for index in range(len(behaviour.schema))
                 ]
             ),
@@ -92,13 +91,6 @@ class Rates:
             base_step_s=facts.base_step_s,
             gaps_s=facts.gaps_s,
         )
-
-
-def _among(some: np.ndarray, index: int, plan: ResponsePlan) -> np.ndarray:
-    """The rows whose values a channel is drawn from."""
-    behind = index == plan.primary or plan.gate is not None
-    rows: np.ndarray = some[:, plan.primary] if behind else np.ones(some.shape[0], dtype=bool)
-    return rows
 
 
 def _quantiles(values: np.ndarray) -> np.ndarray:

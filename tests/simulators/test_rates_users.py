@@ -10,7 +10,7 @@ from tests.simulators.learned.known import LEAVE, known, plain_log
 
 
 def users() -> RatesUsers:
-    return RatesUsers(Rates.of(known().log))
+    return RatesUsers(Rates.of(known().log, "click", gated=True))
 
 
 def test_the_contract_of_user_models_holds() -> None:
@@ -18,7 +18,7 @@ def test_the_contract_of_user_models_holds() -> None:
 
 
 def test_rates_are_those_of_the_log() -> None:
-    rates, frame = Rates.of(known().log), known().log.frame
+    rates, frame = Rates.of(known().log, "click", gated=True), known().log.frame
     assert rates.gated
     assert rates.primary == 0
     clicks = frame["click"].to_numpy()[frame["item"].to_numpy() == 3]
@@ -51,4 +51,4 @@ def test_nobody_can_be_told_apart_and_leaving_is_a_coin() -> None:
 
 def test_a_log_without_slates_is_refused() -> None:
     with pytest.raises(ValueError, match="the log has no slates"):
-        Rates.of(plain_log())
+        Rates.of(plain_log(), "rating", gated=False)

@@ -165,7 +165,9 @@ def _baseline(
     before = log.frame.filter(pl.col("time_s") <= fitted.facts.end_time)
     if before["slate"].null_count() == before.height:
         return None
-    rates = Rates.of(log.with_frame(before), fitted.config.session_gap_s)
+    plan = fitted.plan
+    primary = plan.schema.names[plan.primary]
+    rates = Rates.of(log.with_frame(before), primary, plan.gate is not None, fitted.config.session_gap_s)
     return play_others(RatesUsers(rates), kept, seed, config.max_steps)
 
 
