@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from recgym.envs.registration import register_environments, registered
     from recgym.envs.rewards import ChannelReward, Outcome, RetentionReward, RewardFn, SumReward, VectorReward
     from recgym.envs.sb3 import SB3VecEnv
-    from recgym.envs.simulation import Simulation, SimulationState, Transition
+    from recgym.envs.simulation import Simulation
     from recgym.envs.single import RecEnv
     from recgym.envs.task import Task
+    from recgym.envs.transition import SimulationState, Transition
     from recgym.envs.vector import RecVectorEnv
 
 __all__ = [
@@ -32,7 +33,8 @@ __all__ = [
 
 _HOME = {
     "task": ("Task",),
-    "simulation": ("Simulation", "SimulationState", "Transition"),
+    "simulation": ("Simulation",),
+    "transition": ("SimulationState", "Transition"),
     "single": ("RecEnv",),
     "vector": ("RecVectorEnv",),
     "sb3": ("SB3VecEnv",),

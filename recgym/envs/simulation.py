@@ -1,6 +1,6 @@
 """The tensor core: B simulated users, stepped together on one device."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from recgym.envs.levels import DAY_S
 from recgym.envs.observations import Observation
 from recgym.envs.rewards import Outcome
 from recgym.envs.task import Task
+from recgym.envs.transition import SimulationState, Transition, copy_tree
 from recgym.seeding import make_generator
 from recgym.simulators.base import Observed
 from recgym.simulators.organic import OrganicUsers, Visit
@@ -21,48 +22,6 @@ __all__ = ["Simulation", "SimulationState", "Transition"]
 
 _AHEAD = 2048
 """How many candidates to draw at once, at most, if there are so few users that one step needs less."""
-
-
-class Transition(NamedTuple):
-    """What one step did.
-
-    Attributes:
-        slate: item ids shown.
-        response: the users' feedback.
-        reward: ``[B]``, or ``[B, V]`` for a vector reward.
-        costs: each ``[B]``, by name.
-        terminated: users whose episode ended by itself: they left, for good where a task has several sessions.
-        truncated: users who would have gone on, but reached a limit of the task.
-        time_s: seconds since each user's episode began, at the end of the step.
-        return_gap_s: seconds until the next session, which then has begun: NaN where no session ended with this step,
-            infinity for never; None where the task has one session only.
-        visit: what users consumed unasked after the step; None for users who never do.
-    """
-
-    slate: Int64[Array, "B K"]
-    response: Response
-    reward: Array
-    costs: dict[str, Array]
-    terminated: Bool[Array, "B"]
-    truncated: Bool[Array, "B"]
-    time_s: Float64[Array, "B"]
-    return_gap_s: Float64[Array, "B"] | None
-    visit: Visit | None
-
-
-class SimulationState(NamedTuple):
-    """A complete copy of a simulation's state, its generator included; see :meth:`Simulation.get_state`."""
-
-    users: Any
-    ring: HistoryRing
-    candidates: Array | None
-    ahead: Array | None
-    clock_s: Array
-    steps: Array
-    session: Array
-    session_start: Array
-    away_s: Array
-    generator: Any
 
 
 class Simulation:
@@ -320,30 +279,22 @@ class Simulation:
 
     def get_state(self) -> SimulationState:
         """A copy from which :meth:`set_state` continues exactly, draws included, for branching and look-ahead."""
-        generator = self.generator
-        numpy = isinstance(generator, np.random.Generator)
-        return SimulationState(
-            users=_copy(self.users), ring=_copy(self.ring), candidates=_copy(self.candidates), ahead=_copy(self._ahead),
-            clock_s=_copy(self.clock_s), steps=_copy(self.steps), session=_copy(self.session),
-            session_start=_copy(self.session_start), away_s=_copy(self.away_s),
-            generator=generator.bit_generator.state if numpy else generator.get_state(),
+        numpy = isinstance(self.generator, np.random.Generator)
+        now = SimulationState(
+            self.users, self.ring, self.candidates, self._ahead, self.clock_s, self.steps, self.session,
+            self.session_start, self.away_s,
+            self.generator.bit_generator.state if numpy else self.generator.get_state(),
         )  # fmt: skip
+        copied: SimulationState = copy_tree(now)
+        return copied
 
     def set_state(self, state: SimulationState) -> None:
         """Go back to a state from :meth:`get_state`; the state can be used again."""
-        self.users, self.ring, self.candidates, self._ahead, self.clock_s, self.steps, *sessions = map(
-            _copy, state[:-1]
-        )
-        self.session, self.session_start, self.away_s = sessions
+        (
+            self.users, self.ring, self.candidates, self._ahead, self.clock_s, self.steps, self.session,
+            self.session_start, self.away_s,
+        ) = copy_tree(tuple(state))[:-1]  # fmt: skip
         if isinstance(self.generator, np.random.Generator):
             self.generator.bit_generator.state = state.generator
         else:
             self.generator.set_state(state.generator)
-
-
-def _copy(tree: Any) -> Any:
-    if isinstance(tree, tuple):
-        return type(tree)(*(_copy(leaf) for leaf in tree))
-    if isinstance(tree, np.ndarray):
-        return tree.copy()
-    return tree.clone() if isinstance(tree, torch.Tensor) else tree

@@ -9,8 +9,9 @@ from gymnasium.vector.utils import batch_space
 from recgym.arrays import from_numpy, to_numpy
 from recgym.envs.actions import action_space, check_actions
 from recgym.envs.autoreset import AutoresetMode
-from recgym.envs.simulation import Simulation, Transition
+from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
+from recgym.envs.transition import Transition
 
 __all__ = ["FEW_USERS", "RecVectorEnv", "default_device", "numpy_observation", "root_seed", "step_info"]
 
