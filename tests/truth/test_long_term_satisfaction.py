@@ -8,8 +8,9 @@ import torch
 
 from recgym.envs import Simulation
 from recgym.envs.long_term_satisfaction import task
-from tests.truth.satisfaction_dp import HORIZON, quadrature, solve, start_value
+from recgym.simulators.satisfaction_oracle import quadrature, solve
 
+HORIZON = 140
 CHOCS = (6, 8, 10, 14, 18, 21)
 ORACLE = dict(zip(CHOCS, (461, 522, 603, 781, 965, 1104), strict=True))
 CONSTANT_PER_USER = dict(zip(CHOCS, (458, 510, 581, 740, 907, 1034), strict=True))
@@ -32,7 +33,7 @@ def constant_returns(choc: float, users: int = USERS) -> np.ndarray:
 @pytest.mark.parametrize("choc", CHOCS)
 def test_own_dynamic_program_meets_the_published_oracle(choc: int) -> None:
     memory, sensitivity, weight = quadrature()
-    value = float((start_value(solve(memory, sensitivity, float(choc), grid=81)) * weight).sum())
+    value = float((solve(memory, sensitivity, float(choc), grid=81).start_value() * weight).sum())
     assert value == pytest.approx(ORACLE[choc], rel=0.01)
 
 
@@ -43,18 +44,17 @@ def test_oracle_policy_rolled_out_in_the_environment(choc: int) -> None:
     simulation.reset(seed=0)
     state = simulation.users
     oracle = solve(state.memory, state.sensitivity, float(choc), grid=81)
-    planned = start_value(oracle)
+    planned = oracle.start_value()
     total = torch.zeros(users, dtype=torch.float64)
     for step in range(HORIZON):
-        exposure = simulation.users.exposure.double()[:, None]
-        transition = simulation.step(oracle.action_values(exposure, step)[:, 0].argmax(-1))
+        transition = simulation.step(oracle.best_action(simulation.users.exposure, step))
         total += transition.reward
     assert bool(transition.terminated.all())
     assert not bool(transition.truncated.any())
     # Each user gets what the program planned for it; only engagement noise (sd 0.01 a step) and the grid lie between.
     assert torch.allclose(total, planned, rtol=2e-3, atol=0.5)
     memory, sensitivity, weight = quadrature()
-    population = (start_value(solve(memory, sensitivity, float(choc), grid=81)) * weight).sum()
+    population = (solve(memory, sensitivity, float(choc), grid=81).start_value() * weight).sum()
     # The plan of the same users is a control variate for which users were drawn.
     assert float(total.mean() - planned.mean() + population) == pytest.approx(ORACLE[choc], rel=0.01)
 

@@ -1,0 +1,85 @@
+"""A trained recurrent policy, apart from the learner that it came from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from recgym.agents.recurrent.collect import ActorState, offer_of
+from recgym.agents.recurrent.context import Context
+from recgym.agents.recurrent.features import RunningScale, StepFeatures
+from recgym.agents.recurrent.network import ActorCritic
+from recgym.arrays import device_of, full, gather
+from recgym.types import Array, Decision, Generator
+
+__all__ = ["RecurrentPolicy"]
+
+
+@dataclass(frozen=True)
+class RecurrentPolicy:
+    """A policy with a memory of each user's steps, as it was when it was taken from its agent.
+
+    Which users share a world is not in an observation: rows are taken to form groups of ``group_size`` neighbours.
+
+    Attributes:
+        network: what acts, a copy.
+        context: what is known of worlds, a copy.
+        features: from observations to vectors.
+        scale: of the features, a copy.
+        slate_size: K.
+        masks: whether consumed items are forbidden.
+        group_size: users of one world that stand side by side; 0 for all.
+    """
+
+    network: ActorCritic
+    context: Context
+    features: StepFeatures
+    scale: RunningScale
+    slate_size: int
+    masks: bool
+    group_size: int = 0
+
+    def init_state(self, users: int, device: str) -> ActorState:
+        """See :class:`recgym.agents.Policy`."""
+        slate = torch.full((users, self.slate_size), self.features.padding)
+        return ActorState(self.network.start(users), slate, self.context.start(users))
+
+    def _groups(self, users: int) -> Int64[Tensor, "B"]:
+        rows = torch.arange(users)
+        return rows // self.group_size if self.group_size else torch.zeros_like(rows)
+
+    @torch.no_grad()
+    def act(
+        self, observation: Any, state: ActorState, generator: Generator, greedy: bool = False
+    ) -> tuple[Decision, ActorState]:
+        """See :class:`recgym.agents.Policy`."""
+        seen = _tensors(observation)
+        features = self.scale(self.features(seen, state.last_slate))
+        context = self.context.step(features, self._groups(features.shape[0]), state.context)
+        out, memory = self.network.remember(torch.cat([features, context], 1)[None], state.memory)
+        distribution = self.network.act(out[0], offer_of(seen, self.masks))
+        action = distribution.mode() if greedy else distribution.sample(generator)
+        device = device_of(generator)
+        if greedy:
+            log_propensity: Array = full((action.shape[0],), 0.0, "float32", device)
+        else:
+            log_propensity = _onto(distribution.log_prob(action), device)
+        slate = action[:, None] if action.ndim == 1 else action
+        if isinstance(seen, dict) and "candidates" in seen:
+            slate = gather(seen["candidates"], slate)
+        return Decision(_onto(action, device), log_propensity), ActorState(memory, slate, context)
+
+
+def _tensors(observation: Any) -> Any:
+    if isinstance(observation, Mapping):
+        return {key: torch.as_tensor(value) for key, value in observation.items()}
+    return torch.as_tensor(observation)
+
+
+def _onto(tensor: Tensor, device: str) -> Array:
+    array: np.ndarray | Tensor = tensor.numpy() if device == "numpy" else tensor.to(device)
+    return array
