@@ -3,6 +3,7 @@
 from recgym.simulators.learned.config import LearnedConfig
 from recgym.simulators.learned.fit import fit
 from recgym.simulators.learned.fitted import FitReport, FittedSimulator, record_gate
+from recgym.simulators.learned.newcomers import BlendedUsers, FreshUsers, LoggedUsers, Newcomers
 from recgym.simulators.learned.predict import Predictions, predict
 from recgym.simulators.learned.scorer import ObservableScorer
 from recgym.simulators.learned.users import LearnedState, LearnedUsers
@@ -11,5 +12,6 @@ __all__ = [
     "LearnedConfig", "fit",
     "FitReport", "FittedSimulator", "record_gate",
     "LearnedState", "LearnedUsers", "ObservableScorer",
+    "BlendedUsers", "FreshUsers", "LoggedUsers", "Newcomers",
     "Predictions", "predict",
 ]  # fmt: skip

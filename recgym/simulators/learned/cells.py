@@ -122,7 +122,7 @@ class CellsHead:
         low, top, power = table.low[cell], table.top[cell], table.power[cell]
         unit = torch.where(low > 0, low, 1.0)  # keeps powers of large numbers within float32
         start = (low / unit) ** power
-        value = unit * (start + uniform(generator, shape) * ((top / unit) ** power - start)) ** (1 / power)
+        value: Tensor = unit * (start + uniform(generator, shape) * ((top / unit) ** power - start)) ** (1 / power)
         # Rounding must not lead out of the cell.
         value = value.maximum(low).minimum(top)
         if self.whole:
@@ -130,7 +130,8 @@ class CellsHead:
         if not self.hurdle:
             return value
         some: Tensor = uniform(generator, shape) < parameters[..., 0].sigmoid()
-        return torch.where(some, value, 0.0)
+        value = torch.where(some, value, 0.0)
+        return value
 
     def mean(self, parameters: Tensor) -> Tensor:
         """Expectation."""
@@ -175,9 +176,9 @@ def fit_cells(numbers: Float64[np.ndarray, "n"], hurdle: bool, whole: bool, rela
     singles = distinct[counts >= max(_SINGLE_SHARE * numbers.size, 2)]
     rest = numbers[~np.isin(numbers, singles)]
     # Ranges end at quantiles, at single values, and a watch ratio's at the full length.
-    marks = [np.searchsorted(_quantiles(rest), rest, side="left"), np.searchsorted(singles, rest)]
+    marks: list[np.ndarray] = [np.searchsorted(_quantiles(rest), rest, side="left"), np.searchsorted(singles, rest)]
     marks += [rest >= 1.0] if relative else []
-    change = np.any(np.diff(np.stack(marks), axis=1, prepend=np.nan) != 0, axis=0) if rest.size else np.zeros(0, bool)
+    change = np.any(np.diff(np.stack(marks), axis=1, prepend=-1) != 0, axis=0) if rest.size else np.zeros(0, bool)
     groups = np.split(rest, np.flatnonzero(change)[1:]) if rest.size else []
     cells = [(value, value, 1.0, value) for value in singles.tolist()]
     cells += [_range(group, whole) for group in groups]
@@ -223,4 +224,4 @@ def _mean(low: float, high: float, power: float, whole: bool) -> float:
     ratio = high / low
     if abs(power + 1) < 1e-6:
         return low * math.log(ratio) / (1 - 1 / ratio)
-    return low * power / (power + 1) * (ratio ** (power + 1) - 1) / (ratio**power - 1)
+    return low * power / (power + 1) * float((ratio ** (power + 1) - 1) / (ratio**power - 1))

@@ -110,7 +110,8 @@ class ResponsePlan:
 
     def open(self, labels: Tensor, observed: Tensor) -> Tensor:
         """Which values ``[R, F]`` are open: observed ones, and beside the gate those behind it."""
-        return behind_gate(self.gate, labels, observed)
+        values: Tensor = behind_gate(self.gate, labels, observed)
+        return values
 
     def modelled(self, labels: Tensor, observed: Tensor) -> Tensor:
         """Which values ``[R, F]`` the heads are to explain: open ones that no other channel excludes."""
@@ -225,7 +226,9 @@ class ResponsePlan:
         """The inverse of :meth:`to_json`."""
         heads = []
         for entry in value["heads"]:
-            arguments = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != "head"}
+            arguments: dict[str, Any] = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != "head"
+            }
             heads.append(_HEADS[entry["head"]](**arguments))
         return cls(
             FeedbackSchema.from_json(value["schema"]), tuple(heads), value["gate"],

@@ -19,6 +19,7 @@ from recgym.simulators.learned.fitted import FitReport, FittedSimulator, SourceF
 from recgym.simulators.learned.leaving import Ends
 from recgym.simulators.learned.lengths import item_lengths
 from recgym.simulators.learned.network import NetworkShape, ResponseNetwork
+from recgym.simulators.learned.notes import notes
 from recgym.simulators.learned.passes import running_states
 from recgym.simulators.learned.prepared import Prepared
 from recgym.simulators.learned.rates import RateTables
@@ -26,7 +27,7 @@ from recgym.simulators.learned.refine import refine_leaving
 from recgym.simulators.learned.returns import RANGES, fit_returning, observed_pauses
 from recgym.simulators.learned.sessions import SessionFacts, leave_labels, step_seconds
 from recgym.simulators.learned.snapshots import take_snapshots
-from recgym.simulators.learned.steps import Behaviour, ExposureSource, exposure_source, simulated_schema
+from recgym.simulators.learned.steps import Behaviour, exposure_source, simulated_schema
 from recgym.simulators.learned.training import Progress, train
 
 __all__ = ["fit", "one_thread", "prepare"]
@@ -139,7 +140,7 @@ def fit(
             (int(behaviour.step_size.min()), int(behaviour.step_size.max())), int(behaviour.row_position.max()),
         ),
         report=FitReport(
-            behaviour.row_item.size, behaviour.n_steps, epochs, _notes(log, behaviour, source, config,
+            behaviour.row_item.size, behaviour.n_steps, epochs, notes(log, behaviour, source, config,
             sessions_known), seed
         ),
     )  # fmt: skip
@@ -254,30 +255,3 @@ def _rates(behaviour: Behaviour, plan: ResponsePlan, n_items: int) -> RateTables
     labels, observed = torch.from_numpy(behaviour.row_labels), torch.from_numpy(behaviour.row_observed)
     open_ = plan.open(labels, observed).numpy()
     return RateTables.of(behaviour.row_item, behaviour.row_position, behaviour.row_labels, open_, n_items)
-
-
-def _notes(
-    log: InteractionLog, behaviour: Behaviour, source: ExposureSource, config: LearnedConfig, sessions_known: bool
-) -> tuple[str, ...]:
-    notes = []
-    if source is ExposureSource.IMPUTED:
-        channel = simulated_schema(log, source)[1]
-        among = "of all items of the log"
-        if log.time_unit == "s":
-            among = "of the items seen strictly before it, and first appearances of items were left out"
-        notes.append(
-            f"EXPOSURES WERE IMPUTED: the log does not say what users passed over; {config.negatives} random items "
-            f"were added to each consumption, with {channel} = 0, drawn out {among}. The order of items is learned "
-            "from that, the level of the rate is not."
-        )
-    elif behaviour.step_taken.all():
-        notes.append(
-            "every exposure in the log got some feedback: what users do after a slate that they pass over "
-            "is not learnable from it"
-        )
-    if not sessions_known:
-        notes.append(
-            "the log has no times: no leave model, pause or item context was learned; sessions end with probability"
-            f" {1 / config.mean_session_steps:.3g} a step"
-        )
-    return tuple(notes)

@@ -13,6 +13,7 @@ import polars as pl
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema, InteractionLog
+from recgym.simulators.learned.imputing import Rows, first_time_seen, impute
 
 __all__ = ["Behaviour", "ExposureSource", "IMPUTED_CHANNEL", "exposure_source", "offsets", "ranges", "simulated_schema"]
 
@@ -180,14 +181,14 @@ class Behaviour:
         n_exposures = int(is_exposure.sum())
         row_step = exposure[step[shown]]
         position = frame["position"].fill_null(-1).cast(pl.Int64).to_numpy()[shown]
-        rows = _Rows(
+        rows = Rows(
             row_step, item[shown], position, feedback[shown], observed[shown], np.ones(row_step.size, dtype=bool)
         )
         size = np.bincount(row_step, minlength=n_exposures)
         if imputed is not None:
-            first_time = _first_time(log, first_seen)
+            first_time = first_time_seen(log, first_seen)
             row_time = time[is_exposure][row_step]
-            rows = _impute(rows, schema.index(imputed), negatives, first_time, row_time, generator)
+            rows = impute(rows, schema.index(imputed), negatives, first_time, row_time, generator)
             size = np.zeros_like(size)
         session = frame["session"].fill_null(-1).to_numpy()[first[:-1]][is_exposure]
         if (session < 0).all() and log.time_unit == "s":
@@ -236,16 +237,6 @@ class Behaviour:
         return counts
 
 
-@dataclass(frozen=True)
-class _Rows:
-    step: np.ndarray
-    item: np.ndarray
-    position: np.ndarray
-    labels: np.ndarray
-    observed: np.ndarray
-    real: np.ndarray
-
-
 def _stepped(frame: pl.DataFrame, source: ExposureSource) -> pl.DataFrame:
     """The rows in the order of steps, with columns ``step`` (its number) and ``shown`` (part of an exposure)."""
     shown = pl.lit(True) if source is not ExposureSource.SLATES else pl.col("slate").is_not_null()
@@ -273,52 +264,6 @@ def _events_before(user: np.ndarray, time: np.ndarray, event_of_step: np.ndarray
     fresh = (np.diff(user, prepend=-1) != 0) | (np.diff(time, prepend=-np.inf) != 0)
     events: np.ndarray = event_of_step[np.flatnonzero(fresh)[np.cumsum(fresh) - 1]]
     return events
-
-
-def _first_time(log: InteractionLog, earlier: np.ndarray | None) -> np.ndarray:
-    """When each item was first seen, infinity if never; of a log without times, all have been there from the start."""
-    item = log.frame["item"].to_numpy()
-    first = np.full(log.n_items, np.inf) if earlier is None else earlier.copy()
-    if log.time_unit == "s":
-        np.minimum.at(first, item, log.frame["time_s"].to_numpy())
-    else:
-        first[item] = -np.inf
-    return first
-
-
-def _impute(
-    rows: _Rows,
-    gate: int,
-    negatives: int,
-    first_time: np.ndarray,
-    row_time: np.ndarray,
-    generator: np.random.Generator,
-) -> _Rows:
-    """Add ``negatives`` items to each row, as passed over: drawn uniformly among those seen before the row's time.
-
-    Those that the user took in the same step fall out. A row in which an item is seen for the first time is not to be
-    explained and gets none: no item can be passed over before it is seen, so "never seen" would tell what was taken.
-    """
-    catalogue = np.flatnonzero(first_time < np.inf)
-    catalogue = catalogue[np.argsort(first_time[catalogue], kind="stable")]
-    there = np.searchsorted(first_time[catalogue], row_time)
-    known = first_time[rows.item] < row_time
-    step = np.repeat(rows.step[known], negatives)
-    item = catalogue[(generator.random(step.size) * np.repeat(there[known], negatives)).astype(np.int64)]
-    span = first_time.size
-    keep = ~np.isin(step * span + item, rows.step * span + rows.item)
-    step, item = step[keep], item[keep]
-    explained = rows.observed & known[:, None]
-    labels = np.zeros((step.size, rows.labels.shape[1]), dtype=np.float32)
-    observed = np.zeros(labels.shape, dtype=bool)
-    observed[:, gate] = True
-    order = np.argsort(np.concatenate([rows.step, step]), kind="stable")
-    return _Rows(
-        np.concatenate([rows.step, step])[order], np.concatenate([rows.item, item])[order],
-        np.full(order.size, -1), np.concatenate([rows.labels, labels])[order],
-        np.concatenate([explained, observed])[order],
-        np.concatenate([rows.real, np.zeros(step.size, dtype=bool)])[order],
-    )  # fmt: skip
 
 
 def _sessions_by_gap(user: np.ndarray, time: np.ndarray, gap_s: float) -> np.ndarray:

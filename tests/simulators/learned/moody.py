@@ -55,7 +55,7 @@ def moody(users: int = 700, seed: int = 0) -> Moody:
                 click = float(draw.random() < 0.45)
                 patience = KEPT * patience + (0.8 if click else -0.8)
                 chance = float(leave_probability(np.array(patience)))
-                rows.append((user, draw.integers(10), time, session, len(rows), click, chance, patience))
+                rows.append((user, float(draw.integers(10)), time, session, len(rows), click, chance, patience))
                 time += 30.0
                 if draw.random() < chance:
                     break

@@ -3,8 +3,8 @@ import polars as pl
 import pytest
 import torch
 
-from recgym.data import split_by_time, split_each_user
-from recgym.simulators.learned import LearnedConfig, fit, predict
+from recgym.data import InteractionLog, split_by_time, split_each_user
+from recgym.simulators.learned import LearnedConfig, LearnedUsers, fit, predict
 from recgym.stats import auc
 from tests.simulators.learned.known import LEAVE, SMALL, fitted, known, plain_log, released_log
 
@@ -96,6 +96,44 @@ def test_a_channel_that_is_always_one_serves_as_the_imputed_one() -> None:
     learned = fit(plain_log(rated=False), LearnedConfig(hidden=8, item_width=4, max_epochs=1), seed=0)
     assert learned.schema.names == ("event",)
     assert learned.facts.imputed == "event"
+
+
+def test_a_log_in_which_items_come_back_only_at_its_end_is_learned_without_nonsense() -> None:
+    log = plain_log(n_users=40, length=30, rated=False)
+    rows, late = np.arange(log.n_rows), log.frame["time_s"].rank("dense").to_numpy() > 27
+    items = np.where(late, rows % 50, rows)
+    fresh = InteractionLog(
+        log.frame.with_columns(item=pl.Series(items, dtype=pl.Int64)), log.schema, log.user_ids, pl.Series(rows)
+    )
+    learned = fit(fresh, LearnedConfig(hidden=8, item_width=4, max_epochs=2), seed=0)
+    assert not any(bool(value.isnan().any()) for value in learned.network.state_dict().values())
+    users, draw = LearnedUsers(learned), torch.Generator().manual_seed(0)
+    state = users.sample_users(50, draw)
+    assert bool(users.expected(state, torch.arange(100).reshape(50, 2)).feedback.isfinite().all())
+
+
+def test_a_log_of_nothing_but_first_appearances_is_refused_in_a_sentence() -> None:
+    log = plain_log(n_users=40, length=30, rated=False)
+    rows = np.arange(log.n_rows)
+    once = InteractionLog(
+        log.frame.with_columns(item=pl.Series(rows, dtype=pl.Int64)), log.schema, log.user_ids, pl.Series(rows)
+    )
+    with pytest.raises(ValueError, match="has no value"):
+        fit(once, LearnedConfig(hidden=8, item_width=4, max_epochs=1), seed=0)
+
+
+def test_answers_that_hang_on_how_the_log_was_selected_are_noted() -> None:
+    log = known().log
+    draw = np.random.default_rng(0)
+    click = log.frame["click"].to_numpy() > 0
+    items = np.where(click, draw.integers(20, size=click.size), 20 + np.arange(click.size))
+    chosen = InteractionLog(
+        log.frame.with_columns(item=pl.Series(items, dtype=pl.Int64)), log.schema, log.user_ids,
+        pl.Series(np.arange(20 + click.size)), user_features=log.user_features,
+    )  # fmt: skip
+    learned = fit(chosen, LearnedConfig(hidden=8, item_width=4, max_epochs=1), seed=0)
+    assert any("click: how the log was selected gives it away" in note for note in learned.report.notes)
+    assert not any("selected" in note for note in fitted().report.notes)
 
 
 def test_order_alone_gives_no_leave_model_and_no_item_context() -> None:

@@ -36,8 +36,10 @@ def test_loaded_users_step_the_same(folder: Path) -> None:
         generator = torch.Generator().manual_seed(0)
         users = LearnedUsers(simulator)
         state = users.sample_users(8, generator)
-        feedback: torch.Tensor = users.respond(state, slate, generator).feedback
-        return feedback
+        response = users.respond(state, slate, generator)
+        state = users.advance(state, slate, response, generator)
+        gaps = users.return_gap(state, generator)
+        return torch.cat([response.feedback.flatten(), state.temper, gaps.float()])
 
     assert torch.equal(play(fitted()), play(FittedSimulator.load(folder)))
 
@@ -78,9 +80,10 @@ def test_a_folder_that_is_no_simulator_is_refused(tmp_path: Path) -> None:
 
 def test_another_version_is_refused(folder: Path) -> None:
     meta = json.loads((folder / "simulator.json").read_text())
-    (folder / "simulator.json").write_text(json.dumps({**meta, "version": 99}))
-    with pytest.raises(ValueError, match="version 99"):
-        FittedSimulator.load(folder)
+    for version in (1, 99):
+        (folder / "simulator.json").write_text(json.dumps({**meta, "version": version}))
+        with pytest.raises(ValueError, match=rf"version {version} of the format, expected 2: fit it again"):
+            FittedSimulator.load(folder)
 
 
 @pytest.mark.parametrize("part", ["weights.safetensors", "tables.safetensors", "users.parquet", "items.parquet"])

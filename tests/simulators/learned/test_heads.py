@@ -6,6 +6,7 @@ import torch
 from scipy import integrate
 
 from recgym.simulators.learned.cells import CellsHead, fit_cells
+from recgym.simulators.learned.channels import Head
 from recgym.simulators.learned.heads import BinaryHead, RestHead
 from tests.shared import shared_data
 
@@ -24,7 +25,7 @@ def counts(n: int = 4000, seed: int = 0) -> np.ndarray:
 
 
 STARS = np.random.default_rng(0).choice([1.0, 2.0, 3.0, 4.0, 5.0], 1000, p=[0.05, 0.1, 0.25, 0.35, 0.25])
-HEADS = {
+HEADS: dict[str, Head] = {
     "binary": BinaryHead(),
     "rest": RestHead(),
     "durations": fit_cells(amounts(), hurdle=True, whole=False, relative=False),

@@ -14,7 +14,8 @@ def test_a_fading_sum_is_the_running_sum_of_each_session() -> None:
     draw.shuffle(session)  # sessions may overlap in time
     session[draw.random(session.size) < 0.1] = -1
     values = draw.normal(size=session.size)
-    expected, last = np.zeros(session.size), {}
+    expected = np.zeros(session.size)
+    last: dict[int, float] = {}
     for place, (name, value) in enumerate(zip(session.tolist(), values, strict=True)):
         expected[place] = value if name < 0 else KEPT * last.get(name, 0.0) + value
         last[name] = expected[place]
@@ -24,7 +25,7 @@ def test_a_fading_sum_is_the_running_sum_of_each_session() -> None:
 
 def test_gradients_flow_to_the_factor_by_which_a_temper_fades() -> None:
     kept = torch.tensor(0.7, requires_grad=True)
-    Runs.of(np.zeros(3, dtype=np.int64)).fading_sum(torch.ones(3), kept)[-1].backward()
+    Runs.of(np.zeros(3, dtype=np.int64)).fading_sum(torch.ones(3), kept)[-1].backward()  # type: ignore[no-untyped-call]
     assert kept.grad is not None
     torch.testing.assert_close(kept.grad, torch.tensor(1.0 + 2 * 0.7))
 
