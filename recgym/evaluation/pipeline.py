@@ -105,8 +105,8 @@ def run_pipeline(
 
     Returns:
         What JSON can hold: ``dataset``, ``fidelity`` (channel to ``auc``, ``ece``, ``baselines``, ...),
-        ``session_length``, ``gate``, ``policies`` (name to ``return``, ``low``, ``high``, ...),
-        ``truth``, ``learning_curve``, ``seconds``, ``warnings``.
+        ``session_length``, ``free_run``, ``gate``, ``policies`` (name to ``return``, ``low``, ``high``, ..., and
+        ``oracle`` for one that sees hidden states), ``truth``, ``learning_curve``, ``seconds``, ``warnings``.
     """
     config = config or PipelineConfig()
     run = _Run(say)
@@ -126,13 +126,14 @@ def run_pipeline(
     with run.stage(
         "evaluate", f"Evaluating {len(policies) + 1} policies on {config.users * len(config.seeds):,} users"
     ):
-        makers = {**policies, "one-step oracle": OneStepOracle}
-        returns = {name: _summary(policy, task, config) for name, policy in makers.items()}
+        returns = {name: _summary(policy, task, config) for name, policy in policies.items()}
+        returns["one-step oracle"] = {**_summary(OneStepOracle, task, config), "oracle": True}
     result: dict[str, Any] = {
         "dataset": describe(log).to_json(),
         "fidelity": fidelity["channels"],
         "session_length": fidelity.get("session_length", {}),
-        "gate": {"passed": fidelity["passed"], "failures": fidelity["failures"]},
+        "free_run": fidelity["free_run"] or {},
+        "gate": {name: fidelity[name] for name in ("passed", "failures", "checks")},
         "policies": returns,
         "learning_curve": curve.to_json(),
         "seconds": run.seconds,
@@ -193,7 +194,7 @@ def _compare(
         return {**observation, "profile": from_numpy(encoded, str(observation["profile"].device))}
 
     results = {name: _summary(MappedPolicy(policy, as_logged), truth.task, config) for name, policy in policies.items()}
-    results["one-step oracle"] = _summary(OneStepOracle, truth.task, config)
+    results["one-step oracle"] = {**_summary(OneStepOracle, truth.task, config), "oracle": True}
     names = list(policies)
     learned, true = ([table[name]["return"] for name in names] for table in (returns, results))
     tau = float(kendalltau(learned, true).statistic)

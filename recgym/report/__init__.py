@@ -2,10 +2,20 @@
 
 from recgym.report.demo import demo_report
 from recgym.report.document import Cell, Fact, Plot, Report, Section, Table, Tone, write_report
-from recgym.report.plots import channel_plot, distribution_plot, learning_curve, policy_plot, reliability_plot
+from recgym.report.fidelity import fidelity_section
+from recgym.report.plots import (
+    channel_plot,
+    distribution_plot,
+    learning_curve,
+    policy_plot,
+    rates_plot,
+    reliability_plot,
+    survival_plot,
+)
 
 __all__ = [
     "Report", "Section", "Table", "Plot", "Fact", "Tone", "Cell", "write_report",
-    "policy_plot", "channel_plot", "learning_curve", "reliability_plot", "distribution_plot",
-    "demo_report",
+    "policy_plot", "channel_plot", "learning_curve", "reliability_plot", "distribution_plot", "survival_plot",
+    "rates_plot",
+    "demo_report", "fidelity_section",
 ]  # fmt: skip

@@ -3,14 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recgym.report.document import Cell, Fact, Plot, Report, Section, Table, Tone
-from recgym.report.plots import channel_plot, distribution_plot, learning_curve, policy_plot, reliability_plot
+from recgym.report.document import Fact, Report, Section, Table, Tone
+from recgym.report.fidelity import fidelity_section
+from recgym.report.plots import channel_plot, learning_curve, policy_plot
+from recgym.report.ranking import best_policies, ranked
+from recgym.report.words import bounds, listed, share, with_bounds
 
 __all__ = ["demo_report"]
 
 Result = Mapping[str, Any]
 
-_PARTS = ("dataset", "fidelity", "session_length", "gate", "policies", "truth", "learning_curve", "seconds")
+_PARTS = ("dataset", "fidelity", "session_length", "free_run", "gate", "policies", "truth", "learning_curve", "seconds")
 
 
 def demo_report(result: Result) -> Report:
@@ -18,10 +21,11 @@ def demo_report(result: Result) -> Report:
 
     Args:
         result: any of ``dataset`` (what was read), ``fidelity`` (per channel: AUC, log-loss, ECE, reliability and
-            baselines), ``session_length`` (``observed`` and ``simulated`` counts by length), ``gate`` (``passed`` and
-            ``failures``), ``policies`` (return, session length, coverage, repeat rate, channels), ``truth`` (the
-            policies with the true users, and the rank correlation), ``learning_curve``, ``seconds``, ``versions``,
-            ``command``, ``warnings``.
+            baselines), ``session_length`` (``observed`` and ``simulated`` counts by length), ``free_run`` (whole
+            simulated sessions against real ones), ``gate`` (``passed``, ``failures``, ``checks``), ``policies``
+            (return, session length, coverage, repeat rate, channels, and ``oracle`` for one that sees what no policy
+            can), ``truth`` (the policies with the true users, and the rank correlation), ``learning_curve``,
+            ``seconds``, ``versions``, ``command``, ``warnings``.
 
     Raises:
         ValueError: the result holds none of these parts.
@@ -32,7 +36,7 @@ def demo_report(result: Result) -> Report:
         )
     sections = (
         _log(result.get("dataset") or {}),
-        _fidelity(result.get("fidelity") or {}, result.get("session_length") or {}, result.get("gate") or {}),
+        fidelity_section(result),
         _policies(result.get("policies") or {}),
         _learning(result.get("learning_curve") or [], result.get("policies") or {}),
         _truth(result.get("truth") or {}, result.get("policies") or {}),
@@ -61,13 +65,9 @@ def _summary(result: Result) -> str:
             if gate.get("passed")
             else "On behaviour they had not seen, they did not pass the fidelity gate: read what follows with care."
         )
-    ranked = _ranked(policies)
-    if len(ranked) > 1:
-        best, second = ranked[0], ranked[1]
-        sentences.append(
-            f"Of {len(ranked)} policies, {best} earned most in a session, {_interval(policies[best], 'return')}, "
-            f"ahead of {second}, {_interval(policies[second], 'return')}."
-        )
+    verdict = _verdict(policies)
+    if verdict:
+        sentences.append(verdict)
     paragraphs = [" ".join(sentences)]
     if dataset.get("embedded"):
         paragraphs.append(
@@ -75,6 +75,25 @@ def _summary(result: Result) -> str:
             "and this page shows how far the learned users are from it."
         )
     return "\n\n".join(paragraphs)
+
+
+def _verdict(policies: Mapping[str, Result]) -> str:
+    """Which policy is best, as far as the intervals allow to say; no oracle ever is."""
+    contenders = [name for name in ranked(policies) if not policies[name].get("oracle")]
+    if len(contenders) < 2:
+        return ""
+    best = best_policies(policies)
+    first, count = best[0], len(contenders)
+    if len(best) == 1:
+        second = contenders[1]
+        return (
+            f"Of {count} policies, {first} earned most in a session, {with_bounds(policies[first], 'return')}, "
+            f"ahead of {second}, {with_bounds(policies[second], 'return')}."
+        )
+    return (
+        f"Of {count} policies none is best for certain: the intervals of {listed(best)} overlap "
+        f"(highest mean: {first}, {with_bounds(policies[first], 'return')})."
+    )
 
 
 def _notes(result: Result) -> list[str]:
@@ -99,11 +118,11 @@ def _facts(result: Result) -> list[Fact]:
     if ranked_channels:
         channel = ranked_channels[0]
         facts.append(Fact(f"AUC of {channel}", f"{fidelity[channel]['auc']:.3f}", _best_baseline(fidelity[channel])))
-    ranked = _ranked(policies)
-    if ranked:
-        last = ranked[-1]
-        detail = f"return of {ranked[0]}" + (f"; {last} {policies[last]['return']:.4g}" if len(ranked) > 1 else "")
-        facts.append(Fact("Best policy", f"{policies[ranked[0]]['return']:.4g}", detail))
+    best = best_policies(policies)
+    if len(best) == 1:
+        facts.append(Fact("Best policy", f"{policies[best[0]]['return']:.4g}", f"return of {best[0]}"))
+    elif best:
+        facts.append(Fact("Best policy", "undecided", f"{listed(best)} cannot be told apart"))
     if truth.get("kendall_tau") is not None:
         facts.append(Fact("Order of policies kept", f"{truth['kendall_tau']:.2f}", "Kendall's tau with the true users"))
     total = (result.get("seconds") or {}).get("total")
@@ -125,7 +144,7 @@ def _log(dataset: Result) -> Section | None:
     if channels:
         columns = ("Channel", "Kind", "Observed in", "Above 0", "Mean")
         channel_rows = [
-            (_named(c), c.get("kind"), _share(c.get("observed")), _share(c.get("positive")), c.get("mean"))
+            (_named(c), c.get("kind"), share(c.get("observed")), share(c.get("positive")), c.get("mean"))
             for c in channels
         ]
         tables.append(
@@ -138,39 +157,6 @@ def _log(dataset: Result) -> Section | None:
     return Section("The log", "What the simulated users learned from.", tables)
 
 
-def _fidelity(fidelity: Result, session_length: Result, gate: Result) -> Section | None:
-    if not (fidelity or session_length or gate):
-        return None
-    plots: list[Plot] = []
-    for channel, entry in fidelity.items():
-        curves = {"learned users": entry.get("reliability") or []}
-        curves |= {name: baseline.get("reliability") or [] for name, baseline in (entry.get("baselines") or {}).items()}
-        curves = {name: curve for name, curve in curves.items() if curve}
-        if curves:
-            plots.append(reliability_plot(curves, channel))
-    if session_length.get("observed") and session_length.get("simulated"):
-        plots.append(distribution_plot(session_length["observed"], session_length["simulated"]))
-    rows: list[Sequence[Cell]] = []
-    for channel, entry in fidelity.items():
-        rows.append((channel, "learned users", *_measures(entry)))
-        rows += [(channel, name, *_measures(baseline)) for name, baseline in (entry.get("baselines") or {}).items()]
-    columns = ("Channel", "Predictor", "AUC", "AUC interval", "Log-loss", "ECE", "Rate ratio")
-    caption = (
-        "Predictions on held-out behaviour. ECE: expected calibration error. Rate ratio: predicted over observed rate."
-    )
-    text = (
-        "The simulated users are held against the end of the log, which they have not seen. A good simulator ranks "
-        "items as people do (AUC above the baselines), predicts rates that come true (points on the diagonal) and ends "
-        "sessions when people do."
-    )
-    return Section("Fidelity", text, [Table(columns, rows, caption)] if rows else (), plots)
-
-
-def _measures(entry: Result) -> tuple[Cell, ...]:
-    interval = f"{entry['auc_low']:.3f} to {entry['auc_high']:.3f}" if entry.get("auc_low") is not None else None
-    return (entry.get("auc"), interval, entry.get("log_loss"), entry.get("ece"), entry.get("rate_ratio"))
-
-
 def _best_baseline(entry: Result) -> str:
     known = {name: b["auc"] for name, b in (entry.get("baselines") or {}).items() if b.get("auc") is not None}
     if not known:
@@ -180,7 +166,7 @@ def _best_baseline(entry: Result) -> str:
 
 
 def _policies(policies: Mapping[str, Result]) -> Section | None:
-    if not _ranked(policies):
+    if not ranked(policies):
         return None
     channels = list(dict.fromkeys(channel for entry in policies.values() for channel in entry.get("channels") or {}))
     plots = [policy_plot(policies), *(channel_plot(policies, channel) for channel in channels)]
@@ -194,10 +180,10 @@ def _policy_table(policies: Mapping[str, Result], channels: Sequence[str]) -> Ta
     columns = ("Policy", "Return", "Interval", *(fields[field] for field in shown), *channels)
     rows = [
         (
-            name, policies[name]["return"], _bounds(policies[name]), *(policies[name].get(field) for field in shown),
+            name, policies[name]["return"], bounds(policies[name]), *(policies[name].get(field) for field in shown),
             *((policies[name].get("channels") or {}).get(channel, {}).get("mean") for channel in channels),
         )
-        for name in _ranked(policies)
+        for name in ranked(policies)
     ]  # fmt: skip
     return Table(columns, rows, "Policies by return; session length in steps, coverage as a share of the catalogue")
 
@@ -206,7 +192,7 @@ def _learning(points: Sequence[Result], policies: Mapping[str, Result]) -> Secti
     if not points:
         return None
     references: dict[str, float] = {
-        name: float(policies[name]["return"]) for name in ("random", "popularity") if name in _ranked(policies)
+        name: float(policies[name]["return"]) for name in ("random", "popularity") if name in ranked(policies)
     }
     text = "How the return grew while the agent was trained against the simulated users."
     return Section("Learning", text, plots=[learning_curve(points, references)])
@@ -216,10 +202,10 @@ def _truth(truth: Result, policies: Mapping[str, Result]) -> Section | None:
     true_policies = truth.get("policies") or {}
     if not truth:
         return None
-    plots = [policy_plot(policies, true_policies)] if _ranked(policies) and true_policies else []
+    plots = [policy_plot(policies, true_policies)] if ranked(policies) and true_policies else []
     rows = [
-        (name, policies.get(name, {}).get("return"), true_policies[name]["return"], _bounds(true_policies[name]))
-        for name in _ranked(true_policies)
+        (name, policies.get(name, {}).get("return"), true_policies[name]["return"], bounds(true_policies[name]))
+        for name in ranked(true_policies)
     ]
     columns = ("Policy", "Return with learned users", "Return with true users", "Interval")
     tables = [Table(columns, rows, "The same policies with the learned and with the true users")] if rows else []
@@ -245,27 +231,8 @@ def _making(result: Result) -> Section | None:
     return Section("How this was made", f"Command: {command}" if command else "", tables)
 
 
-def _ranked(policies: Mapping[str, Result]) -> list[str]:
-    known = [name for name, entry in policies.items() if entry.get("return") is not None]
-    return sorted(known, key=lambda name: -float(policies[name]["return"]))
-
-
-def _interval(entry: Result, value: str) -> str:
-    bounds = _bounds(entry)
-    return f"{entry[value]:.4g}" + (f" ({bounds})" if bounds else "")
-
-
-def _bounds(entry: Result) -> str | None:
-    low, high = entry.get("low"), entry.get("high")
-    return None if low is None or high is None else f"{low:.4g} to {high:.4g}"
-
-
 def _named(channel: Result) -> str:
     return f"{channel['name']} ({channel['unit']})" if channel.get("unit") else str(channel["name"])
-
-
-def _share(value: float | None) -> str | None:
-    return None if value is None else f"{100 * value:.3g} %"
 
 
 def _text(value: str | int | float) -> str:

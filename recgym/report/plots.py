@@ -12,7 +12,10 @@ import plotly.graph_objects as go
 
 from recgym.report.document import Plot
 
-__all__ = ["channel_plot", "distribution_plot", "learning_curve", "policy_plot", "reliability_plot"]
+__all__ = [
+    "channel_plot", "distribution_plot", "learning_curve", "policy_plot", "rates_plot", "reliability_plot",
+    "survival_plot",
+]  # fmt: skip
 
 TEAL, ORANGE, GREY = "#16908f", "#e0812f", "#8b949a"
 SERIES = (TEAL, ORANGE, "#8a6fd1", "#3f86d6", "#cf5b78", "#7c9a3c")
@@ -127,6 +130,58 @@ def distribution_plot(observed: Sequence[float], simulated: Sequence[float]) -> 
     figure.update_layout(bargap=0.12)
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     return Plot(figure, f"How long sessions last; the last bar holds those of {last} or more.")
+
+
+def survival_plot(distance: Result, what: str, unit: float, unit_name: str) -> Plot:
+    """Shares of real and simulated sessions that last beyond each time.
+
+    Args:
+        distance: ``{"grid", "real", "simulated"}``.
+        what: what is timed.
+        unit: by how much the grid is divided.
+        unit_name: what the result is counted in.
+    """
+    figure = go.Figure(layout=_layout(360, f"{escape(what)} ({unit_name})", "share longer than that"))
+    times = [time / unit for time in distance["grid"]]
+    for name, colour, label in (("real", GREY, "in the log"), ("simulated", TEAL, "simulated")):
+        figure.add_scatter(
+            x=times, y=distance[name], mode="lines", name=label, line={"color": colour, "width": 2.5, "shape": "hv"},
+            hovertemplate=f"%{{x:.3g}} {unit_name}: %{{y:.1%}}<extra>{label}</extra>",
+        )  # fmt: skip
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    caption = f"{what.capitalize()}; what the log's end cuts short is allowed for (Kaplan and Meier)."
+    return Plot(figure, caption, wide=False)
+
+
+def rates_plot(parts: Sequence[Result], channel: str, by: str) -> Plot:
+    """Mean feedback of real and simulated sessions in several parts, with intervals.
+
+    Args:
+        parts: ``{"label", "observed", "observed_low", "observed_high", "simulated", ...}`` in order.
+        channel: whose feedback.
+        by: what the parts were cut by.
+    """
+    figure = go.Figure(layout=_layout(360, escape(by), f"mean {escape(channel)}"))
+    labels = [escape(str(part["label"])) for part in parts]
+    for name, colour, label in (("observed", GREY, "in the log"), ("simulated", TEAL, "simulated")):
+        means = [part[name] for part in parts]
+        lows, highs = (
+            [mean if part.get(f"{name}_{side}") is None else part[f"{name}_{side}"] for part, mean in
+             zip(parts, means, strict=True)]
+            for side in ("low", "high")
+        )  # fmt: skip
+        figure.add_scatter(
+            x=labels, y=means, mode="lines+markers", name=label, line={"color": colour, "width": 2},
+            error_y={
+                "type": "data", "symmetric": False, "thickness": 1.5, "width": 3, "color": colour,
+                "array": [high - mean for high, mean in zip(highs, means, strict=True)],
+                "arrayminus": [mean - low for low, mean in zip(lows, means, strict=True)],
+            },
+            hovertemplate=f"%{{x}}: %{{y:.4g}}<extra>{label}</extra>",
+        )  # fmt: skip
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(rangemode="tozero")
+    return Plot(figure, f"Mean {channel} by {by}.", wide=False)
 
 
 def _interval_plot(

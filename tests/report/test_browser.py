@@ -55,7 +55,7 @@ def show(browser: webdriver.Chrome, page: str, width: int) -> None:
 def test_the_page_draws_every_plot_without_an_error(browser: webdriver.Chrome, page: str, width: int) -> None:
     show(browser, page, width)
     plots = browser.find_elements(By.CSS_SELECTOR, ".plot")
-    assert len(plots) == 8
+    assert len(plots) == 10
     for plot in plots:
         size = plot.find_element(By.CSS_SELECTOR, "svg.main-svg").size
         assert 200 < size["width"] <= width

@@ -99,8 +99,9 @@ def _channels(traces: Traces, schema: FeedbackSchema) -> dict[str, np.ndarray]:
             level = np.log(value[some])
             columns[f"{channel.name}_level"] = _mean(level, session[some], n)
             columns[f"{channel.name}_spread"] = _spread(level, session[some], n)
-    answered = (traces.feedback > 0).any(1)
-    kinds = (traces.feedback > 0)[answered].sum(1).astype(np.float64)
+    some = (traces.feedback > 0) & traces.observed
+    answered = some.any(1)
+    kinds = some[answered].sum(1).astype(np.float64)
     columns["kinds"] = _mean(kinds, owner[answered], n)
     columns["kinds_spread"] = _spread(kinds, owner[answered], n)
     return columns
