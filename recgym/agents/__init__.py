@@ -9,6 +9,8 @@ from recgym.agents.base import (
     ScoredPolicy,
     popularity_scores,
 )
+from recgym.agents.loading import CONFIGS, Agent, load_agent, make_agent
+from recgym.agents.recurrent import RecurrentPolicy, RecurrentPPO, RecurrentPPOConfig
 from recgym.agents.sb3 import (
     A2CConfig,
     DQNConfig,
@@ -19,9 +21,12 @@ from recgym.agents.sb3 import (
     SB3Agent,
     TD3Config,
 )
+from recgym.agents.sim2rec import Sim2RecConfig
 
 __all__ = [
     "Policy", "NoState", "ActionSpec",
     "RandomPolicy", "ScoredPolicy", "MappedPolicy", "popularity_scores",
     "SB3Agent", "PPOConfig", "A2CConfig", "DQNConfig", "SACConfig", "TD3Config", "NetworkConfig", "LearningCurve",
+    "RecurrentPPO", "RecurrentPPOConfig", "RecurrentPolicy", "Sim2RecConfig",
+    "Agent", "CONFIGS", "make_agent", "load_agent",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import tyro
 
 from recgym.agents.base import RandomPolicy
-from recgym.agents.sb3 import SB3Agent
+from recgym.agents.loading import load_agent
 from recgym.cli.common import print_json, table
 from recgym.cli.train import env_settings
 from recgym.envs import make_task
@@ -50,7 +50,7 @@ class Evaluate:
         task = make_task(self.env, env_settings(self.env_kwargs))
         policies: dict[str, Any] = {}
         for folder in self.agents:
-            policies[str(folder)] = SB3Agent.load(folder, task).policy()
+            policies[str(folder)] = load_agent(folder, task).policy()
         if task.action == "items":
             policies["random"] = RandomPolicy(action_spec(task))
             policies["one-step oracle"] = OneStepOracle

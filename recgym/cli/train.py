@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import torch
 import tyro
 
-from recgym.agents.sb3 import CONFIGS, AgentConfig, SB3Agent
+from recgym.agents.loading import CONFIGS, Agent, AnyConfig, load_agent, make_agent
 from recgym.agents.sb3.checkpoints import find_checkpoint
 from recgym.cli.common import console, print_json, table
 from recgym.envs import Task, make_task
@@ -17,7 +17,7 @@ from recgym.files import check_writable, write_json
 
 __all__ = ["Train", "env_settings"]
 
-Config = TypeVar("Config", bound=AgentConfig)
+Config = TypeVar("Config", bound=AnyConfig)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Train(Generic[Config]):
         steps: user-steps to learn from in all, those before a --resume included.
         out: folder that gets config.json, checkpoint/, tb/ (TensorBoard), curve.json and result.json.
         settings: of the agent.
-        agent: ppo, a2c, dqn (one item a step), sac or td3 (preference vectors).
+        agent: ppo, a2c, recurrent-ppo, sim2rec, dqn (one item a step), sac or td3 (preference vectors).
         env_kwargs: keyword arguments of the environment, such as choc=14 or simulator=DIR.
         num_envs: users side by side.
         seed: root seed.
@@ -69,7 +69,7 @@ class Train(Generic[Config]):
         if name not in CONFIGS:
             raise ValueError(f"there is no agent {name!r}; there are: {', '.join(CONFIGS)}")
         config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
-        verb: Any = Train[CONFIGS[name]]  # type: ignore[valid-type] # the class with that agent's settings
+        verb: Any = Train[CONFIGS[name]]  # the class with that agent's settings
         return tyro.cli(verb, args=flags, prog=prog, config=config)
 
     def run(self) -> int:
@@ -110,14 +110,14 @@ class Train(Generic[Config]):
             )
         return 0
 
-    def _agent(self, task: Task, kwargs: dict[str, Any]) -> SB3Agent:
+    def _agent(self, task: Task, kwargs: dict[str, Any]) -> Agent:
         """A new agent, or the one to go on with."""
         found = find_checkpoint(self.out) is not None
         if found and not self.resume:
             raise ValueError(f"{self.out} already holds a checkpoint; add --resume to go on, or name another --out")
         if not found:
-            return SB3Agent(self.settings, task, self.num_envs, self.seed, self.device, kwargs)
-        agent = SB3Agent.load(self.out, task, self.device)
+            return make_agent(self.settings, task, self.num_envs, self.seed, self.device, kwargs)
+        agent = load_agent(self.out, task, self.device)
         if agent.config.name != self.agent:
             raise ValueError(f"{self.out} holds a checkpoint of {agent.config.name}, not of {self.agent}")
         if agent.env_kwargs != kwargs:
@@ -130,7 +130,7 @@ class Train(Generic[Config]):
             raise ValueError(f"{self.out} was begun with other settings: {differing}; --resume keeps those it has")
         return agent
 
-    def _result(self, agent: SB3Agent, steps: int, seconds: float) -> dict[str, Any]:
+    def _result(self, agent: Agent, steps: int, seconds: float) -> dict[str, Any]:
         curve = agent.curve.to_json()
         last = curve[-1] if curve else {"return": None, "low": None, "high": None}
         return {

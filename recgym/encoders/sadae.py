@@ -25,9 +25,9 @@ class SADAEConfig:
 
     Attributes:
         latent: width L of the latent v.
-        hidden: widths of the hidden layers of encoder and decoder.
+        widths: of the hidden layers of encoder and decoder.
         weight_decay: decoupled weight decay of all weights ("L2 0.1").
-        learning_rate: step size of AdamW.
+        step_size: of AdamW.
         elements_weight: how often the mean log-likelihood of a set's elements counts beside the divergence: 1 is the
             published objective, the size of the set is the evidence lower bound of the whole set.
         set_size: elements of a training set.
@@ -35,9 +35,9 @@ class SADAEConfig:
     """
 
     latent: int = 5
-    hidden: tuple[int, ...] = (512, 512)
+    widths: tuple[int, ...] = (512, 512)
     weight_decay: float = 0.1
-    learning_rate: float = 1e-3
+    step_size: float = 1e-3
     elements_weight: float = 1.0
     set_size: int = 100
     sets: int = 16
@@ -102,8 +102,8 @@ class SADAE(nn.Module):
         super().__init__()
         self.config = config = config or SADAEConfig()
         self.width = width
-        self.encoder = _layers(width, config.hidden, 2 * config.latent)
-        self.decoder = _layers(config.latent, config.hidden, 2 * width)
+        self.encoder = _layers(width, config.widths, 2 * config.latent)
+        self.decoder = _layers(config.latent, config.widths, 2 * width)
 
     def forward(self, elements: Float32[Tensor, "n D"], group: Int64[Tensor, "n"], groups: int) -> SetPosterior:
         """The posterior of each set.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from recgym.agents.recurrent import RecurrentPPO, RecurrentPPOConfig, WorldConfig
+from recgym.agents import RecurrentPPO, RecurrentPPOConfig, Sim2RecConfig
 from recgym.envs.long_term_satisfaction import task
 
 __all__ = ["ARMS", "Arm", "Job", "TARGET", "worlds_of"]
@@ -80,9 +80,7 @@ class Job:
     def agent(self) -> RecurrentPPO:
         """The agent before it has learned anything; every world has the same number of users, about 450 in all."""
         arm, worlds = ARMS[self.arm], self.worlds()
-        config = RecurrentPPOConfig(
-            ordered=True, gae_lambda=arm.gae_lambda, learning_rate=1.5e-3, memory=arm.memory
-        )
+        config = RecurrentPPOConfig(ordered=True, gae_lambda=arm.gae_lambda, learning_rate=1.5e-3, memory=arm.memory)
         chocs = [float(choc) for choc in worlds for _ in range(round(USERS / len(worlds)))]
-        world = WorldConfig() if arm.world else None
-        return RecurrentPPO(config, task(chocs[0] if len(worlds) == 1 else chocs), len(chocs), self.seed, world)
+        made = Sim2RecConfig(config) if arm.world else config
+        return RecurrentPPO(made, task(chocs[0] if len(worlds) == 1 else chocs), len(chocs), self.seed)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from recgym.agents.recurrent import RecurrentPPO, RecurrentPolicy
+from recgym.agents.recurrent import RecurrentPolicy, RecurrentPPO
 from recgym.encoders import linear_probe
 from recgym.envs.long_term_satisfaction import task
 from recgym.envs.simulation import Simulation
@@ -62,7 +62,7 @@ def bounds(choc: int, users: int, folder: Path) -> dict[str, float]:
         known: dict[str, float] = json.loads(path.read_text())
         return known
     state = _unseen(float(choc), users).users
-    blocks = torch.arange(users).split(250)
+    blocks = [slice(start, start + 250) for start in range(0, users, 250)]  # a grid of all at once is large
     oracle = [solve(state.memory[b], state.sensitivity[b], float(choc), grid=81).start_value() for b in blocks]
     made = {"oracle": float(torch.cat(oracle).mean()), "random": float(serve(None, float(choc), users).mean())}
     write_json(path, made)
@@ -95,7 +95,9 @@ def probe(policy: RecurrentPolicy, trained: tuple[int, ...], seed: int) -> dict[
     stacked = torch.cat(latents)
     times = len(PROBE_STEPS)
     pooled, _ = linear_probe(stacked, truth.repeat(times), train.repeat(times))
-    by_step = {str(step): linear_probe(latent, truth, train)[0] for step, latent in zip(PROBE_STEPS, latents, strict=True)}
+    by_step = {
+        str(step): linear_probe(latent, truth, train)[0] for step, latent in zip(PROBE_STEPS, latents, strict=True)
+    }
     alone, _ = linear_probe(signal[:, None], truth, train)
     return {"rmse": pooled, "rmse_by_step": by_step, "rmse_signal_alone": alone}
 

@@ -28,14 +28,13 @@ from recgym.agents.sb3.checkpoints import (
 )
 from recgym.agents.sb3.curve import CurvePoint, LearningCurve
 from recgym.agents.sb3.learning import Bar
+from recgym.agents.sim2rec import Sim2RecConfig
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
 from recgym.files import write_json
 from recgym.seeding import child_seed, make_generator
 
 __all__ = ["RecurrentPPO"]
-
-_ALGORITHM = "recurrent-ppo"
 
 
 class RecurrentPPO:
@@ -46,11 +45,10 @@ class RecurrentPPO:
     limit cuts are worth what the value network expects after it.
 
     Args:
-        config: settings.
+        config: settings; those of Sim2Rec add a context of the world that users share.
         task: what to learn.
         num_envs: users side by side.
         seed: root seed: users, first networks and exploration follow from it.
-        world: how the policy gets to know the world that its users share (Sim2Rec); it does not if None.
         env_kwargs: keyword arguments that made the environment, kept in checkpoints for the record.
 
     Attributes:
@@ -59,8 +57,7 @@ class RecurrentPPO:
         steps: user-steps learned from so far.
         curve: the learning curve so far.
         losses: of the last update; None before the first.
-        world: how the policy gets to know the world that its users share; None if it does not.
-        context_loss: what its encoder lost in the last rollout.
+        context_loss: of the context's encoder in the last rollout.
 
     Raises:
         ValueError: the agent cannot learn the task.
@@ -68,11 +65,10 @@ class RecurrentPPO:
 
     def __init__(
         self,
-        config: RecurrentPPOConfig,
+        config: RecurrentPPOConfig | Sim2RecConfig,
         task: Task,
         num_envs: int = 450,
         seed: int = 0,
-        world: WorldConfig | None = None,
         env_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         self.config, self.task, self.num_envs, self.seed = config, task, num_envs, seed
@@ -89,12 +85,13 @@ class RecurrentPPO:
         width = int(self._features(simulation.observation(), blank).shape[1])
         self.features_width = width
         self._scale = RunningScale(width)
-        self.world = world
+        ppo, world = _parts(config)
+        self._ppo = ppo
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(child_seed(seed, "weights"))
             self._context: Context = NoContext() if world is None else WorldContext(world, width)
-            self._network = ActorCritic(width, self._context.width, task, config)
-        self._optimiser = torch.optim.Adam(self._network.parameters(), lr=config.learning_rate, eps=1e-5)
+            self._network = ActorCritic(width, self._context.width, task, ppo)
+        self._optimiser = torch.optim.Adam(self._network.parameters(), lr=ppo.learning_rate, eps=1e-5)
         group = simulation.group()
         self._returns = ReturnScale(1 if group is None else int(group.max()) + 1)
         self._generator = make_generator(seed, "learner")
@@ -149,7 +146,7 @@ class RecurrentPPO:
 
     def _round(self, left: float) -> None:
         """One rollout and what is learned from it; ``left`` is the share of steps still to come."""
-        config = self.config
+        config = self._ppo
         if self._collector is None:
             self._collector = Collector(self._simulation, self._network, self._context, self._features, self._scale)
             if self._scale.count == 0:
@@ -168,9 +165,9 @@ class RecurrentPPO:
     def _warm_up(self) -> None:
         """A rollout that is only looked at: the scale of the features, and the context's first lessons."""
         assert self._collector is not None
-        self._collector.collect(self.config.rollout_steps, self._generator)
+        self._collector.collect(self._ppo.rollout_steps, self._generator)
         self._collector = Collector(self._simulation, self._network, self._context, self._features, self._scale)
-        batch = self._collector.collect(self.config.rollout_steps, self._generator)
+        batch = self._collector.collect(self._ppo.rollout_steps, self._generator)
         self._context.begin(batch.features, batch.group, self._generator)
         self._collector = Collector(self._simulation, self._network, self._context, self._features, self._scale)
         self.steps += 2 * batch.reward.numel()
@@ -201,9 +198,8 @@ class RecurrentPPO:
         tensors |= {f"returns/{name}": value.to(torch.float32) for name, value in vars(self._returns).items()}
         tensors["generator"] = self._generator.get_state()
         meta = {
-            "algorithm": _ALGORITHM,
+            "algorithm": self.config.name,
             "config": asdict(self.config),
-            "world": None if self.world is None else asdict(self.world),
             "environment": {"name": self.task.name, "kwargs": self.env_kwargs},
             "signature": self._signature(),
             "num_envs": self.num_envs,
@@ -224,11 +220,10 @@ class RecurrentPPO:
         checkpoint = read_checkpoint(folder)
         meta = checkpoint.meta
         try:
-            if meta["algorithm"] != _ALGORITHM:
-                raise ValueError(f"it holds an agent {meta['algorithm']!r}, not {_ALGORITHM!r}")
             if meta["environment"]["name"] != task.name:
                 raise ValueError(f"it was trained on {meta['environment']['name']}, not on {task.name}")
-            agent = cls._of(meta, task)
+            config = _config(meta["algorithm"], meta["config"])
+            agent = cls(config, task, meta["num_envs"], meta["seed"], meta["environment"]["kwargs"])
             agent._restore(meta, checkpoint.tensors)
         except (KeyError, TypeError, RuntimeError, IndexError) as error:
             what = " ".join(f"{type(error).__name__}: {error}".split())
@@ -236,14 +231,6 @@ class RecurrentPPO:
         except ValueError as error:
             raise ValueError(f"{folder} cannot be used here: {error}") from error
         return agent
-
-    @classmethod
-    def _of(cls, meta: Mapping[str, Any], task: Task) -> "RecurrentPPO":
-        settings, world = meta["config"], meta["world"]
-        config = RecurrentPPOConfig(**{**settings, "hidden": tuple(settings["hidden"])})
-        kwargs = meta["environment"]["kwargs"]
-        made = None if world is None else WorldConfig.from_json(world)
-        return cls(config, task, meta["num_envs"], meta["seed"], made, kwargs)
 
     def _restore(self, meta: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         if meta["signature"] != self._signature():
@@ -266,3 +253,24 @@ class RecurrentPPO:
         space = task.observer.space(task.sizes)
         return {"observation": describe_space(space), "slate_size": task.slate_size, "items": task.sizes.num_items,
                 "candidates": task.sizes.num_candidates}  # fmt: skip
+
+
+def _parts(config: RecurrentPPOConfig | Sim2RecConfig) -> tuple[RecurrentPPOConfig, WorldConfig | None]:
+    return (config.policy, config.world) if isinstance(config, Sim2RecConfig) else (config, None)
+
+
+def _config(name: str, value: Mapping[str, Any]) -> RecurrentPPOConfig | Sim2RecConfig:
+    """The settings in a checkpoint.
+
+    Raises:
+        ValueError: it is that of another agent.
+    """
+
+    def ppo(settings: Mapping[str, Any]) -> RecurrentPPOConfig:
+        return RecurrentPPOConfig(**{**settings, "hidden": tuple(settings["hidden"])})
+
+    if name == RecurrentPPOConfig.name:
+        return ppo(value)
+    if name == Sim2RecConfig.name:
+        return Sim2RecConfig(ppo(value["policy"]), WorldConfig.from_json(value["world"]))
+    raise ValueError(f"it holds an agent {name!r}, not one of {RecurrentPPOConfig.name!r}, {Sim2RecConfig.name!r}")

@@ -1,6 +1,7 @@
 """Settings of proximal policy optimisation with a memory."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 __all__ = ["RecurrentPPOConfig"]
 
@@ -50,7 +51,7 @@ class RecurrentPPOConfig:
     ordered: bool = False
     per_world: bool = True
 
-    name = "recurrent-ppo"
+    name: ClassVar[str] = "recurrent-ppo"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_steps", "rollout_steps"):

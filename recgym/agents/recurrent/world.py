@@ -35,10 +35,15 @@ class WorldConfig:
     updates: int = 4
     smallest_set: int = 2
 
+    def __post_init__(self) -> None:
+        for name in ("first_updates", "updates", "smallest_set"):
+            if getattr(self, name) < (name == "smallest_set"):
+                raise ValueError(f"{name} must not be negative (smallest_set at least 1), found {getattr(self, name)}")
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "WorldConfig":
         """The inverse of ``dataclasses.asdict``."""
-        encoder = {**value["encoder"], "hidden": tuple(value["encoder"]["hidden"])}
+        encoder = {**value["encoder"], "widths": tuple(value["encoder"]["widths"])}
         return cls(**{**value, "encoder": SADAEConfig(**encoder)})
 
 
@@ -57,7 +62,7 @@ class WorldContext:
         self.config = config
         self.encoder = SADAE(width, config.encoder)
         self._optimiser = torch.optim.AdamW(
-            self.encoder.parameters(), lr=config.encoder.learning_rate, weight_decay=config.encoder.weight_decay
+            self.encoder.parameters(), lr=config.encoder.step_size, weight_decay=config.encoder.weight_decay
         )
 
     @property
