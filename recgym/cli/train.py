@@ -69,7 +69,7 @@ class Train(Generic[Config]):
         if name not in CONFIGS:
             raise ValueError(f"there is no agent {name!r}; there are: {', '.join(CONFIGS)}")
         config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
-        verb: Any = Train[CONFIGS[name]]  # the class with that agent's settings
+        verb: Any = Train[CONFIGS[name]]  # type: ignore[valid-type] # the class with that agent's settings
         return tyro.cli(verb, args=flags, prog=prog, config=config)
 
     def run(self) -> int:
@@ -91,7 +91,7 @@ class Train(Generic[Config]):
             self.out / "config.json",
             {
                 "env": self.env, "env_kwargs": kwargs, "agent": agent.config.name,
-                "settings": asdict(agent.config),  # type: ignore[call-overload]
+                "settings": asdict(agent.config),
                 "steps": self.steps, "num_envs": agent.num_envs, "seed": agent.seed,
             },
         )  # fmt: skip
