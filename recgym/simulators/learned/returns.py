@@ -166,7 +166,7 @@ def fit_returning(
 
 
 def draw_pause(
-    hazards: Float32[Tensor, "B ranges"], edges: Float64[Tensor, "ranges_plus_1"], generator: Generator
+    hazards: Float32[Tensor, "B ranges"], edges: Float64[Tensor, "B ranges_plus_1"], generator: Generator
 ) -> Float64[Tensor, "B"]:
     """Draw pauses in seconds: a range by the hazards, a place in it evenly on the logarithmic scale.
 
@@ -177,6 +177,6 @@ def draw_pause(
     place = (alive > uniform(generator, (users, 1))).sum(1)
     back = place < hazards.shape[1]
     place = place.clamp(max=hazards.shape[1] - 1)
-    low, high = edges[place].log(), edges[place + 1].log()
+    low, high = (edges.gather(1, column[:, None])[:, 0].log() for column in (place, place + 1))
     pause = (low + (high - low) * uniform(generator, (users,)).double()).exp()
     return torch.where(back, pause, math.inf)

@@ -5,6 +5,7 @@ import math
 from typing import ClassVar, NamedTuple
 
 import torch
+import torch.nn.functional as nnf
 from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
 
@@ -121,27 +122,27 @@ class LearnedUsers(UserModel[LearnedState]):
         size = min(max(slate.shape[1], low), high)
         return torch.full((slate.shape[0],), math.log(max(size, 1)), device=slate.device)
 
-    def _parameters(self, state: LearnedState, slate: Tensor) -> Tensor:
-        """Parameters of the response heads, ``[B, K, W]``."""
+    def parameters(self, state: LearnedState, slate: Int64[Tensor, "B K"]) -> Float32[Tensor, "B K W"]:
+        """Parameters of the response heads. Like :meth:`moved` and :meth:`hazards` without randomness, for ``vmap``."""
         step, interest = self.network.step_part(state.hidden, state.profile, self._log_size(slate))
-        items = self.tables.hidden[slate]
+        items = nnf.embedding(slate, self.tables.hidden)  # a third of the time of indexing
         step = self.network.compete(step, items.mean(1))
         repeats = (state.recent[:, None, :-1] == slate[:, :, None]).sum(-1).float()
         position = torch.arange(slate.shape[1], device=slate.device).clamp(max=self.fitted.facts.last_position)
         return self.network.respond(
-            step[:, None], interest[:, None], items, self.tables.vectors[slate], repeats, position
+            step[:, None], interest[:, None], items, nnf.embedding(slate, self.tables.vectors), repeats, position
         )
 
     @torch.no_grad()
     def respond(self, state: LearnedState, slate: Int64[Array, "B K"], generator: Generator) -> Response:
         """See :class:`UserModel`."""
-        feedback = self.fitted.plan.sample(self._parameters(state, slate), generator, self.tables.lengths[slate])
+        feedback = self.fitted.plan.sample(self.parameters(state, slate), generator, self.tables.lengths[slate])
         return Response(_without_repeats(feedback, slate))
 
     @torch.no_grad()
     def expected(self, state: LearnedState, slate: Int64[Array, "B K"]) -> Response:
         """See :class:`UserModel`."""
-        mean = self.fitted.plan.mean(self._parameters(state, slate), self.tables.lengths[slate])
+        mean = self.fitted.plan.mean(self.parameters(state, slate), self.tables.lengths[slate])
         return Response(_without_repeats(mean, slate))
 
     @torch.no_grad()
@@ -149,24 +150,37 @@ class LearnedUsers(UserModel[LearnedState]):
         self, state: LearnedState, slate: Int64[Array, "B K"], response: Response, generator: Generator
     ) -> LearnedState:
         """See :class:`UserModel`."""
+        after, leave = self.moved(state, slate, response)
+        return after._replace(left=state.left | (uniform(generator, (slate.shape[0],)) < leave))
+
+    def remembered(self, state: LearnedState, slate: Tensor, response: Response) -> Float32[Tensor, "B H"]:
+        """The network's state after the users answered ``slate`` with ``response``."""
         network, feedback = self.network, response.feedback
         taken = (feedback != 0).any(-1)
         count = taken.sum(1)
         clock = state.clock_s + self.step_seconds(state, slate, response)
-        brought = network.consumption(self.tables.vectors[slate], feedback) * taken[..., None]
+        brought = network.consumption(nnf.embedding(slate, self.tables.vectors), feedback) * taken[..., None]
         mean = brought.sum(1) / count.clamp(min=1)[:, None]
         inputs = torch.cat([mean, gap_feature(clock - state.last_s)[:, None]], 1)
-        some = count > 0
-        hidden = torch.where(some[:, None], network.move(state.hidden, inputs), state.hidden)
+        return torch.where((count > 0)[:, None], network.move(state.hidden, inputs), state.hidden)
+
+    def moved(
+        self, state: LearnedState, slate: Int64[Tensor, "B K"], response: Response
+    ) -> tuple[LearnedState, Float32[Tensor, "B"]]:
+        """The states after a step, but for who left, and the probability of leaving."""
+        network, feedback = self.network, response.feedback
+        taken = (feedback != 0).any(-1)
+        count = taken.sum(1)
+        clock = state.clock_s + self.step_seconds(state, slate, response)
+        hidden = self.remembered(state, slate, response)
         summary = self._summary(slate, feedback, count)
         temper = network.temper(state.temper, summary)
-        leave = self._leave_probability(state, hidden, summary, temper)
-        leaving = uniform(generator, (slate.shape[0],)) < leave
         recent, written = _write(state.recent, state.written, slate, taken)
-        return state._replace(
-            hidden=hidden, steps=state.steps + 1, clock_s=clock, last_s=torch.where(some, clock, state.last_s),
-            left=state.left | leaving, temper=temper, brought=state.brought + summary, recent=recent, written=written,
+        after = state._replace(
+            hidden=hidden, steps=state.steps + 1, clock_s=clock, last_s=torch.where(count > 0, clock, state.last_s),
+            temper=temper, brought=state.brought + summary, recent=recent, written=written,
         )  # fmt: skip
+        return after, self._leave_probability(state, hidden, summary, temper)
 
     def _summary(self, slate: Tensor, feedback: Tensor, count: Tensor) -> Tensor:
         """What a step brought, of which ``count`` items were taken."""
@@ -198,12 +212,16 @@ class LearnedUsers(UserModel[LearnedState]):
         """See :class:`UserModel`."""
         if self.network.shape.gaps == 0:
             return torch.full_like(state.clock_s, math.inf)
+        return draw_pause(*self.hazards(state), generator)
+
+    def hazards(self, state: LearnedState) -> tuple[Float32[Tensor, "B gaps"], Float64[Tensor, "B gaps_plus_1"]]:
+        """Chance to come back within each range of the pause, given that it was not sooner, and the ranges' bounds."""
         steps = state.steps.clamp(min=1).float()
         minutes = ((state.clock_s - state.start_s) / 60).float()
-        hazards = self.network.coming_back(
+        logits = self.network.coming_back(
             state.hidden, state.profile, state.brought / steps[:, None], steps, minutes, state.temper
-        ).sigmoid()
-        return draw_pause(hazards, self.network.gap_edges, generator)
+        )
+        return logits.sigmoid(), self.network.gap_edges.expand(logits.shape[0], -1)
 
     def come_back(self, state: LearnedState, gap_s: Float64[Array, "B"], generator: Generator) -> LearnedState:
         """See :class:`UserModel`.

@@ -116,7 +116,7 @@ def test_simulated_users_come_back_the_later_the_worse_the_session_was() -> None
 
 def test_pauses_are_drawn_by_their_hazards() -> None:
     hazards = torch.tensor([[0.5, 0.2, 0.1], [0.0, 1.0, 0.0]]).repeat(20_000, 1)
-    edges = torch.tensor([1.0, 10.0, 100.0, 1000.0], dtype=torch.float64)
+    edges = torch.tensor([1.0, 10.0, 100.0, 1000.0], dtype=torch.float64).expand(40_000, 4)
     pauses = draw_pause(hazards, edges, torch.Generator().manual_seed(0))
     first, second = pauses[::2], pauses[1::2]
     shares = torch.histogram(first[first.isfinite()].log10().float(), 3, range=(0.0, 3.0)).hist / first.shape[0]
