@@ -115,7 +115,7 @@ def test_session_lengths_of_the_log_and_of_the_model_are_close(report: FidelityR
     length = report.session_length
     assert length is not None
     assert length.simulated_mean == pytest.approx(length.observed_mean, rel=0.1)
-    assert length.ks < 0.06
+    assert length.ks < 0.08, "443 sessions alone make for up to 0.065"
     assert sum(length.observed) == pytest.approx(length.sessions)
     assert sum(length.simulated) == pytest.approx(length.sessions)
 
