@@ -13,7 +13,7 @@ import numpy as np
 from recgym.files import write_json
 from recgym.stats import t_interval
 
-__all__ = ["RESULTS", "Claim", "at_least", "difference", "write_result"]
+__all__ = ["RESULTS", "Claim", "at_least", "at_most", "difference", "write_result"]
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -43,6 +43,12 @@ def at_least(claim: str, values: Sequence[float], reference: float) -> Claim:
     """That a mean over seeds is at least a reference (Student's t over seeds; the mean itself is compared)."""
     mean, low, high = _interval(values)
     return Claim(claim, mean, low, high, reference, mean >= reference)
+
+
+def at_most(claim: str, values: Sequence[float], reference: float) -> Claim:
+    """That a mean over seeds is at most a reference."""
+    mean, low, high = _interval(values)
+    return Claim(claim, mean, low, high, reference, mean <= reference)
 
 
 def difference(claim: str, ours: Sequence[float], theirs: Sequence[float], reference: float = 0.0) -> Claim:
