@@ -6,12 +6,14 @@ from recgym.simulators.learned.fitted import FitReport, FittedSimulator, record_
 from recgym.simulators.learned.newcomers import BlendedUsers, FreshUsers, LoggedUsers, Newcomers
 from recgym.simulators.learned.predict import Predictions, predict
 from recgym.simulators.learned.scorer import ObservableScorer
+from recgym.simulators.learned.simulator_set import SimulatorSet
 from recgym.simulators.learned.users import LearnedState, LearnedUsers
 
 __all__ = [
     "LearnedConfig", "fit",
     "FitReport", "FittedSimulator", "record_gate",
     "LearnedState", "LearnedUsers", "ObservableScorer",
+    "SimulatorSet",
     "BlendedUsers", "FreshUsers", "LoggedUsers", "Newcomers",
     "Predictions", "predict",
 ]  # fmt: skip

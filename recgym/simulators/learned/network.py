@@ -222,12 +222,17 @@ class ResponseNetwork(nn.Module):
             repeats: how often the user consumed the item within the history window.
             position: position in the slate from 0, -1 if unknown.
         """
-        pair = self.pair_in(torch.cat([interest * vectors, torch.log1p(repeats)[..., None]], -1))
+        liked = interest * vectors
         place = self.position((position + 1).clamp(max=MAX_POSITION + 1))
-        hidden = self.dropout(nnf.relu(step + item + pair + place))
-        hidden = self.dropout(nnf.relu(self.inner(hidden)))
-        match = (interest * vectors).sum(-1, keepdim=True)
-        parameters: Tensor = self.out(hidden) + self.match_out(match)
+        # In place where autograd allows it: new memory for numbers of this size costs more than the arithmetic.
+        first = self.pair_in(torch.cat([liked, torch.log1p(repeats)[..., None]], -1))
+        first += item
+        first += step
+        first += place
+        hidden = self.dropout(nnf.relu_(first))
+        hidden = self.dropout(nnf.relu_(self.inner(hidden)))
+        parameters: Tensor = self.out(hidden)
+        parameters += self.match_out(liked.sum(-1, keepdim=True))
         return parameters * self.logit_scale + self.logit_shift
 
     def leave(

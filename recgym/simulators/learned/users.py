@@ -20,7 +20,7 @@ from recgym.simulators.learned.sessions import seconds_of
 from recgym.simulators.learned.tables import ItemTables
 from recgym.types import Array, Generator, History, Response
 
-__all__ = ["LearnedState", "LearnedUsers"]
+__all__ = ["Felt", "LearnedState", "LearnedUsers"]
 
 
 class LearnedState(NamedTuple):
@@ -53,6 +53,22 @@ class LearnedState(NamedTuple):
     brought: Float32[Tensor, "B two_F_plus_2"]
     recent: Int64[Tensor, "B T_plus_1"]
     written: Int64[Tensor, "B"]
+
+
+class Felt(NamedTuple):
+    """What the network makes of a step.
+
+    Attributes:
+        hidden: its state after the step.
+        temper: likewise.
+        summary: what the step brought.
+        leave: chance that the session ends with it.
+    """
+
+    hidden: Float32[Tensor, "B H"]
+    temper: Float32[Tensor, "B"]
+    summary: Float32[Tensor, "B two_F_plus_2"]
+    leave: Float32[Tensor, "B"]
 
 
 class LearnedUsers(UserModel[LearnedState]):
@@ -123,7 +139,11 @@ class LearnedUsers(UserModel[LearnedState]):
         return torch.full((slate.shape[0],), math.log(max(size, 1)), device=slate.device)
 
     def parameters(self, state: LearnedState, slate: Int64[Tensor, "B K"]) -> Float32[Tensor, "B K W"]:
-        """Parameters of the response heads. Like :meth:`moved` and :meth:`hazards` without randomness, for ``vmap``."""
+        """Parameters of the response heads.
+
+        This, :meth:`felt`, :meth:`remembered` and :meth:`hazards` are all that looks at weights. They hold no
+        randomness, so that a set of simulators can run them with stacked weights.
+        """
         step, interest = self.network.step_part(state.hidden, state.profile, self._log_size(slate))
         items = nnf.embedding(slate, self.tables.hidden)  # a third of the time of indexing
         step = self.network.compete(step, items.mean(1))
@@ -136,13 +156,21 @@ class LearnedUsers(UserModel[LearnedState]):
     @torch.no_grad()
     def respond(self, state: LearnedState, slate: Int64[Array, "B K"], generator: Generator) -> Response:
         """See :class:`UserModel`."""
-        feedback = self.fitted.plan.sample(self.parameters(state, slate), generator, self.tables.lengths[slate])
-        return Response(_without_repeats(feedback, slate))
+        return self.answer(self.parameters(state, slate), slate, generator)
 
     @torch.no_grad()
     def expected(self, state: LearnedState, slate: Int64[Array, "B K"]) -> Response:
         """See :class:`UserModel`."""
-        mean = self.fitted.plan.mean(self.parameters(state, slate), self.tables.lengths[slate])
+        return self.mean(self.parameters(state, slate), slate)
+
+    def answer(self, parameters: Float32[Tensor, "B K W"], slate: Tensor, generator: Generator) -> Response:
+        """Draw what the response heads say of a slate."""
+        feedback = self.fitted.plan.sample(parameters, generator, self.tables.lengths[slate])
+        return Response(_without_repeats(feedback, slate))
+
+    def mean(self, parameters: Float32[Tensor, "B K W"], slate: Tensor) -> Response:
+        """The expectation of :meth:`answer`."""
+        mean = self.fitted.plan.mean(parameters, self.tables.lengths[slate])
         return Response(_without_repeats(mean, slate))
 
     @torch.no_grad()
@@ -150,11 +178,21 @@ class LearnedUsers(UserModel[LearnedState]):
         self, state: LearnedState, slate: Int64[Array, "B K"], response: Response, generator: Generator
     ) -> LearnedState:
         """See :class:`UserModel`."""
-        after, leave = self.moved(state, slate, response)
-        return after._replace(left=state.left | (uniform(generator, (slate.shape[0],)) < leave))
+        return self.moved(state, slate, response, self.felt(state, slate, response), generator)
 
-    def remembered(self, state: LearnedState, slate: Tensor, response: Response) -> Float32[Tensor, "B H"]:
-        """The network's state after the users answered ``slate`` with ``response``."""
+    def felt(self, state: LearnedState, slate: Int64[Tensor, "B K"], response: Response) -> Felt:
+        """What the network makes of the users' step."""
+        feedback = response.feedback
+        count = (feedback != 0).any(-1).sum(1)
+        hidden = self.remembered(state, slate, response)
+        summary = self._summary(slate, feedback, count)
+        temper = self.network.temper(state.temper, summary)
+        return Felt(hidden, temper, summary, self._leave_probability(state, hidden, summary, temper))
+
+    def remembered(
+        self, state: LearnedState, slate: Int64[Tensor, "B K"], response: Response
+    ) -> Float32[Tensor, "B H"]:
+        """The state of the network after the users' step."""
         network, feedback = self.network, response.feedback
         taken = (feedback != 0).any(-1)
         count = taken.sum(1)
@@ -165,22 +203,18 @@ class LearnedUsers(UserModel[LearnedState]):
         return torch.where((count > 0)[:, None], network.move(state.hidden, inputs), state.hidden)
 
     def moved(
-        self, state: LearnedState, slate: Int64[Tensor, "B K"], response: Response
-    ) -> tuple[LearnedState, Float32[Tensor, "B"]]:
-        """The states after a step, but for who left, and the probability of leaving."""
-        network, feedback = self.network, response.feedback
-        taken = (feedback != 0).any(-1)
-        count = taken.sum(1)
+        self, state: LearnedState, slate: Int64[Tensor, "B K"], response: Response, felt: Felt, generator: Generator
+    ) -> LearnedState:
+        """The states after a step, given what the network made of it."""
+        taken = (response.feedback != 0).any(-1)
         clock = state.clock_s + self.step_seconds(state, slate, response)
-        hidden = self.remembered(state, slate, response)
-        summary = self._summary(slate, feedback, count)
-        temper = network.temper(state.temper, summary)
+        leaving = uniform(generator, (slate.shape[0],)) < felt.leave
         recent, written = _write(state.recent, state.written, slate, taken)
-        after = state._replace(
-            hidden=hidden, steps=state.steps + 1, clock_s=clock, last_s=torch.where(count > 0, clock, state.last_s),
-            temper=temper, brought=state.brought + summary, recent=recent, written=written,
+        return state._replace(
+            hidden=felt.hidden, steps=state.steps + 1, clock_s=clock, left=state.left | leaving, temper=felt.temper,
+            last_s=torch.where(taken.any(1), clock, state.last_s), brought=state.brought + felt.summary,
+            recent=recent, written=written,
         )  # fmt: skip
-        return after, self._leave_probability(state, hidden, summary, temper)
 
     def _summary(self, slate: Tensor, feedback: Tensor, count: Tensor) -> Tensor:
         """What a step brought, of which ``count`` items were taken."""
