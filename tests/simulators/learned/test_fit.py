@@ -5,6 +5,8 @@ import torch
 
 from recgym.data import InteractionLog, split_by_time, split_each_user
 from recgym.simulators.learned import LearnedConfig, LearnedUsers, fit, predict
+from recgym.simulators.learned.notes import notes
+from recgym.simulators.learned.steps import Behaviour, ExposureSource
 from recgym.stats import auc
 from tests.simulators.learned.known import LEAVE, SMALL, fitted, known, plain_log, released_log
 
@@ -131,8 +133,9 @@ def test_answers_that_hang_on_how_the_log_was_selected_are_noted() -> None:
         log.frame.with_columns(item=pl.Series(items, dtype=pl.Int64)), log.schema, log.user_ids,
         pl.Series(np.arange(20 + click.size)), user_features=log.user_features,
     )  # fmt: skip
-    learned = fit(chosen, LearnedConfig(hidden=8, item_width=4, max_epochs=1), seed=0)
-    assert any("click: how the log was selected gives it away" in note for note in learned.report.notes)
+    behaviour = Behaviour.of(chosen, ExposureSource.SLATES, 4, 1800.0, draw)
+    found = notes(chosen, behaviour, ExposureSource.SLATES, SMALL, sessions_known=True)
+    assert any("click: how the log was selected gives it away" in note for note in found)
     assert not any("selected" in note for note in fitted().report.notes)
 
 
