@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Bool, Float32, Int64
+from torch import Tensor
 
 from recgym.data.schema import InteractionLog
 from recgym.seeding import child_seed, make_generator
@@ -24,11 +26,12 @@ from recgym.simulators.learned.passes import running_states
 from recgym.simulators.learned.prepared import Prepared
 from recgym.simulators.learned.rates import RateTables
 from recgym.simulators.learned.refine import refine_leaving
-from recgym.simulators.learned.returns import RANGES, fit_returning, observed_pauses
-from recgym.simulators.learned.sessions import SessionFacts, leave_labels, step_seconds
+from recgym.simulators.learned.returns import RANGES, Pauses, fit_returning, observed_pauses
+from recgym.simulators.learned.sessions import LeaveLabels, SessionFacts, leave_labels, step_seconds
+from recgym.simulators.learned.set_resample import resample_users
 from recgym.simulators.learned.snapshots import take_snapshots
 from recgym.simulators.learned.steps import Behaviour, exposure_source, simulated_schema
-from recgym.simulators.learned.training import Progress, train
+from recgym.simulators.learned.training import Epoch, Progress, train
 
 __all__ = ["fit", "one_thread", "prepare"]
 
@@ -48,9 +51,61 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@dataclass(frozen=True)
+class _Lesson:
+    """A log as a network is taught from it.
+
+    Attributes:
+        data: the log with everything that the network looks at.
+        held_out: exposures of the validation tail.
+        context: what was known of the items; None without times.
+        rates: rate of the primary feedback by slate size.
+        labels: which exposures ended a session.
+        sessions_known: whether the log can tell that.
+        sessions: the clock.
+        pauses: the time after each session.
+    """
+
+    data: Prepared
+    held_out: Bool[np.ndarray, "S"]
+    context: ItemContext | None
+    rates: Float32[np.ndarray, "sizes"]
+    labels: LeaveLabels
+    sessions_known: bool
+    sessions: SessionFacts
+    pauses: Pauses
+
+    @classmethod
+    def of(
+        cls,
+        log: InteractionLog,
+        behaviour: Behaviour,
+        plan: ResponsePlan,
+        users: FeatureEncoder,
+        lengths: Float32[np.ndarray, "N_plus_1"],
+        config: LearnedConfig,
+    ) -> "_Lesson":
+        source, primary = exposure_source(log), plan.schema.names[plan.primary]
+        held_out = _held_out(behaviour, log.time_unit, config.validation_fraction)
+        rates = size_rates(log, source, primary)
+        timed = log.time_unit == "s"
+        context = ItemContext.start(ItemStream.of(log, source, primary, rates), log.n_items) if timed else None
+        data = prepare(log, behaviour, users, context, np.arange(log.n_items), log.n_items, config.history, lengths)
+        end_time = float(log.frame["time_s"].max())  # type: ignore[arg-type]
+        sessions_known = timed and bool((behaviour.step_session >= 0).any())
+        labels = leave_labels(behaviour, end_time if sessions_known else -np.inf, config.session_gap_s)
+        sessions = SessionFacts.of(behaviour, sessions_known, config.mean_session_steps)
+        pauses = observed_pauses(behaviour, labels, step_seconds(behaviour, sessions.base_step_s), end_time)
+        return cls(data, held_out, context, rates, labels, sessions_known, sessions, pauses)
+
+
 @one_thread()
 def fit(
-    log: InteractionLog, config: LearnedConfig | None = None, seed: int = 0, progress: Progress | None = None
+    log: InteractionLog,
+    config: LearnedConfig | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    sample: Int64[np.ndarray, "draws"] | None = None,
 ) -> FittedSimulator:
     """Learn users from a log.
 
@@ -73,6 +128,8 @@ def fit(
         config: settings.
         seed: root seed; the same seed and log give the same simulator on the same machine.
         progress: called after each pass over the log.
+        sample: users drawn with replacement, to teach the network from them only; all users once if None. What does
+            not depend on the network (encoders, heads, logged users, what is known of items) is of the whole log.
 
     Raises:
         ValueError: the log has no feedback at all, no time to hold out, or a channel without any value.
@@ -86,40 +143,28 @@ def fit(
             f"{log.source}: no row has any feedback, so there is nothing to learn; "
             "at least one click or other feedback was expected"
         )
-    held_out = _held_out(behaviour, log.time_unit, config.validation_fraction)
+    _held_out(behaviour, log.time_unit, config.validation_fraction)  # says what is wrong before anything else does
     telling = behaviour.row_observed.any(1)
     lengths = item_lengths(log.item_features, log.n_items)
     plan = ResponsePlan.fit(
         behaviour.schema, behaviour.row_labels[telling], behaviour.row_observed[telling],
         lengths[behaviour.row_item[telling]],
     )  # fmt: skip
-    primary = plan.schema.names[plan.primary]
-    rates = size_rates(log, source, primary)
-    timed = log.time_unit == "s"
-    context = ItemContext.start(ItemStream.of(log, source, primary, rates), log.n_items) if timed else None
     users, items = FeatureEncoder.fit(log.user_features), FeatureEncoder.fit(log.item_features)
-    data = prepare(log, behaviour, users, context, np.arange(log.n_items), log.n_items, config.history, lengths)
-    end_time = float(log.frame["time_s"].max())  # type: ignore[arg-type]
-    sessions_known = timed and bool((behaviour.step_session >= 0).any())
-    labels = leave_labels(behaviour, end_time if sessions_known else -np.inf, config.session_gap_s)
-
-    sessions = SessionFacts.of(behaviour, sessions_known, config.mean_session_steps)
-    pauses = observed_pauses(behaviour, labels, step_seconds(behaviour, sessions.base_step_s), end_time)
-
-    gaps = RANGES if pauses.back.any() else 0
-    network = _initial_network(log, config, plan, data, items, held_out, gaps, seed)
-    epochs = train(network, plan, data, labels, held_out, config, seed, progress)
-    states = running_states(network, data)
-    ends = Ends.of(network, data, np.arange(behaviour.n_steps))
-    refine_leaving(network, data, labels, held_out, states[1], ends, config, seed)
-    calibrate_responses(network, plan, data, held_out, states[0])
-    calibrate_leaving(network, labels, held_out, states[1], ends)
-    if gaps:
-        fit_returning(network, pauses, states[1], ends, behaviour.step_user, config, seed)
+    whole = lesson = _Lesson.of(log, behaviour, plan, users, lengths, config)
+    if sample is not None:
+        drawn = resample_users(log, sample)
+        acted = Behaviour.of(drawn, source, config.negatives, config.session_gap_s, imputing)
+        lesson = _Lesson.of(drawn, acted, plan, users, lengths, config)
+    network, epochs, states = _taught(log, lesson, plan, items, config, seed, progress)
+    if lesson is not whole:
+        states = running_states(network, whole.data)
     last = log.frame.group_by("user").agg(pl.col("time_s").max()).sort("user")
     user_last = np.full(log.n_users, -np.inf)
     user_last[last["user"].to_numpy()] = last["time_s"].to_numpy()
-    drawing = make_generator(seed, "snapshots", device="numpy")
+    end_time = float(log.frame["time_s"].max())  # type: ignore[arg-type]
+    # Whatever the seed: simulators of one log are to start from the same users.
+    drawing = make_generator(0, "snapshots", device="numpy")
     return FittedSimulator(
         config=config,
         plan=plan,
@@ -130,20 +175,44 @@ def fit(
         user_last=user_last,
         item_ids=log.item_ids,
         item_lengths=lengths,
-        context=None if context is None else context.compacted(end_time),
-        size_rates=rates,
+        context=None if whole.context is None else whole.context.compacted(end_time),
+        size_rates=whole.rates,
         rates=_rates(behaviour, plan, log.n_items),
-        sessions=sessions,
-        snapshots=take_snapshots(data, states[0], log.n_items, config.history, config.max_snapshots, drawing),
+        sessions=whole.sessions,
+        snapshots=take_snapshots(whole.data, states[0], log.n_items, config.history, config.max_snapshots, drawing),
         facts=SourceFacts(
             log.source, log.time_unit, source, simulated_schema(log, source)[1], end_time,
             (int(behaviour.step_size.min()), int(behaviour.step_size.max())), int(behaviour.row_position.max()),
         ),
         report=FitReport(
-            behaviour.row_item.size, behaviour.n_steps, epochs, notes(log, behaviour, source, config,
-            sessions_known), seed
+            lesson.data.behaviour.row_item.size, lesson.data.behaviour.n_steps, epochs,
+            notes(log, behaviour, source, config, whole.sessions_known), seed,
         ),
     )  # fmt: skip
+
+
+def _taught(
+    log: InteractionLog,
+    lesson: _Lesson,
+    plan: ResponsePlan,
+    items: FeatureEncoder,
+    config: LearnedConfig,
+    seed: int,
+    progress: Progress | None,
+) -> tuple[ResponseNetwork, tuple[Epoch, ...], tuple[Tensor, Tensor]]:
+    """A network that has learned, how that went, and its states before and after each exposure."""
+    data, labels, held_out = lesson.data, lesson.labels, lesson.held_out
+    gaps = RANGES if lesson.pauses.back.any() else 0
+    network = _initial_network(log, config, plan, data, items, held_out, gaps, seed)
+    epochs = train(network, plan, data, labels, held_out, config, seed, progress)
+    states = running_states(network, data)
+    ends = Ends.of(network, data, np.arange(data.behaviour.n_steps))
+    refine_leaving(network, data, labels, held_out, states[1], ends, config, seed)
+    calibrate_responses(network, plan, data, held_out, states[0])
+    calibrate_leaving(network, labels, held_out, states[1], ends)
+    if gaps:
+        fit_returning(network, lesson.pauses, states[1], ends, data.behaviour.step_user, config, seed)
+    return network, epochs, states
 
 
 def prepare(
