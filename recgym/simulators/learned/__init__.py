@@ -6,6 +6,7 @@ from recgym.simulators.learned.fitted import FitReport, FittedSimulator, record_
 from recgym.simulators.learned.newcomers import BlendedUsers, FreshUsers, LoggedUsers, Newcomers
 from recgym.simulators.learned.predict import Predictions, predict
 from recgym.simulators.learned.scorer import ObservableScorer
+from recgym.simulators.learned.set_fit import SetConfig, fit_set
 from recgym.simulators.learned.simulator_set import SimulatorSet
 from recgym.simulators.learned.users import LearnedState, LearnedUsers
 
@@ -13,7 +14,7 @@ __all__ = [
     "LearnedConfig", "fit",
     "FitReport", "FittedSimulator", "record_gate",
     "LearnedState", "LearnedUsers", "ObservableScorer",
-    "SimulatorSet",
+    "SetConfig", "SimulatorSet", "fit_set",
     "BlendedUsers", "FreshUsers", "LoggedUsers", "Newcomers",
     "Predictions", "predict",
 ]  # fmt: skip

@@ -28,12 +28,13 @@ from recgym.simulators.learned.rates import RateTables
 from recgym.simulators.learned.refine import refine_leaving
 from recgym.simulators.learned.returns import RANGES, Pauses, fit_returning, observed_pauses
 from recgym.simulators.learned.sessions import LeaveLabels, SessionFacts, leave_labels, step_seconds
+from recgym.simulators.learned.set_dynamics import Tail, bend
 from recgym.simulators.learned.set_resample import resample_users
 from recgym.simulators.learned.snapshots import take_snapshots
 from recgym.simulators.learned.steps import Behaviour, exposure_source, simulated_schema
 from recgym.simulators.learned.training import Epoch, Progress, train
 
-__all__ = ["fit", "one_thread", "prepare"]
+__all__ = ["Variation", "fit", "one_thread", "prepare"]
 
 
 @contextmanager
@@ -49,6 +50,21 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How a simulator departs from the plain fit, as a member of a set.
+
+    Attributes:
+        sample: users drawn with replacement, to teach the network from them only; all users once if None. What does
+            not depend on the network (encoders, heads, logged users, what is known of items) is of the whole log.
+        dynamics: whether its dynamics are drawn within what the validation tail leaves open; see
+            :func:`recgym.simulators.learned.set_dynamics.bend`.
+    """
+
+    sample: Int64[np.ndarray, "draws"] | None = None
+    dynamics: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +121,7 @@ def fit(
     config: LearnedConfig | None = None,
     seed: int = 0,
     progress: Progress | None = None,
-    sample: Int64[np.ndarray, "draws"] | None = None,
+    variation: Variation | None = None,
 ) -> FittedSimulator:
     """Learn users from a log.
 
@@ -128,8 +144,7 @@ def fit(
         config: settings.
         seed: root seed; the same seed and log give the same simulator on the same machine.
         progress: called after each pass over the log.
-        sample: users drawn with replacement, to teach the network from them only; all users once if None. What does
-            not depend on the network (encoders, heads, logged users, what is known of items) is of the whole log.
+        variation: how to depart from the plain fit; not at all if None.
 
     Raises:
         ValueError: the log has no feedback at all, no time to hold out, or a channel without any value.
@@ -152,12 +167,17 @@ def fit(
     )  # fmt: skip
     users, items = FeatureEncoder.fit(log.user_features), FeatureEncoder.fit(log.item_features)
     whole = lesson = _Lesson.of(log, behaviour, plan, users, lengths, config)
-    if sample is not None:
-        drawn = resample_users(log, sample)
+    variation = variation or Variation()
+    if variation.sample is not None:
+        drawn = resample_users(log, variation.sample)
         acted = Behaviour.of(drawn, source, config.negatives, config.session_gap_s, imputing)
         lesson = _Lesson.of(drawn, acted, plan, users, lengths, config)
     network, epochs, states = _taught(log, lesson, plan, items, config, seed, progress)
-    if lesson is not whole:
+    departures = []
+    if variation.dynamics:
+        tail = Tail.of(plan, whole.data, whole.labels, whole.held_out, seed)
+        departures += [f"{name} bent by {amount:+.3f}" for name, amount in bend(network, tail.loss, seed).items()]
+    if lesson is not whole or variation.dynamics:
         states = running_states(network, whole.data)
     last = log.frame.group_by("user").agg(pl.col("time_s").max()).sort("user")
     user_last = np.full(log.n_users, -np.inf)
@@ -186,7 +206,7 @@ def fit(
         ),
         report=FitReport(
             lesson.data.behaviour.row_item.size, lesson.data.behaviour.n_steps, epochs,
-            notes(log, behaviour, source, config, whole.sessions_known), seed,
+            (*notes(log, behaviour, source, config, whole.sessions_known), *departures), seed,
         ),
     )  # fmt: skip
 
