@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from recgym.envs.single import RecEnv
     from recgym.envs.task import Task
     from recgym.envs.transition import SimulationState, Transition
+    from recgym.envs.uncertainty import CertainCandidates, PenalisedReward
     from recgym.envs.vector import RecVectorEnv
 
 __all__ = [
     "Task", "Level", "RetentionLimits", "Simulation", "SimulationState", "Transition",
     "RecEnv", "RecVectorEnv", "SB3VecEnv", "AutoresetMode",
-    "CandidateSource", "FullCatalogue", "SampledCandidates", "PooledCandidates",
+    "CandidateSource", "FullCatalogue", "SampledCandidates", "PooledCandidates", "CertainCandidates",
     "Observer", "FlatObserver", "HistoryObserver",
     "Outcome", "RewardFn", "ChannelReward", "RetentionReward", "SumReward", "VectorReward",
+    "PenalisedReward",
     "register_environments", "registered", "make_task",
 ]  # fmt: skip
 
@@ -43,6 +45,7 @@ _HOME = {
     "pool": ("PooledCandidates",),
     "observations": ("Observer", "FlatObserver", "HistoryObserver"),
     "rewards": ("Outcome", "RewardFn", "ChannelReward", "RetentionReward", "SumReward", "VectorReward"),
+    "uncertainty": ("CertainCandidates", "PenalisedReward"),
     "levels": ("Level", "RetentionLimits"),
     "making": ("make_task",),
     "registration": ("register_environments", "registered"),

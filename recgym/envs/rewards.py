@@ -1,6 +1,6 @@
 """What a step is worth: rewards and costs made from feedback channels, or any function of your own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -25,6 +25,8 @@ class Outcome(NamedTuple):
         step: steps of the episode so far, this one included.
         return_gap_s: seconds until the next session: NaN where no session ended with this step, infinity for never;
             None where the task has one session only.
+        uncertainty: how unsure the users' model was of each position of the slate, given weights of channels; worked
+            out when it is called. None if the model does not know.
     """
 
     slate: Int64[Array, "B K"]
@@ -32,6 +34,7 @@ class Outcome(NamedTuple):
     left: Bool[Array, "B"]
     step: Int64[Array, "B"]
     return_gap_s: Float64[Array, "B"] | None = None
+    uncertainty: Callable[[Mapping[str, float] | None], Float32[Array, "B K"]] | None = None
 
 
 @runtime_checkable

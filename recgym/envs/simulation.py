@@ -1,5 +1,6 @@
 """The tensor core: B simulated users, stepped together on one device."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from recgym.envs.observations import Observation
 from recgym.envs.rewards import Outcome
 from recgym.envs.task import Task
 from recgym.envs.transition import SimulationState, Transition, copy_tree
+from recgym.envs.uncertainty import CertainCandidates
 from recgym.seeding import make_generator
 from recgym.simulators.base import Observed
 from recgym.simulators.organic import OrganicUsers, Visit
+from recgym.simulators.uncertain import UncertainUsers
 from recgym.types import Array, Generator, History, Response
 
 __all__ = ["Simulation", "SimulationState", "Transition"]
@@ -77,6 +80,8 @@ class Simulation:
         self._first_row = first_row
         self._one = full((), 1, "int64", device)
         self._organic = self.model if isinstance(self.model, OrganicUsers) else None
+        self._uncertain = self.model if isinstance(self.model, UncertainUsers) else None
+        self._certain = task.candidates if isinstance(task.candidates, CertainCandidates) else None
         if self._organic is not None and task.window < 2:
             raise ValueError(f"{task.name}: users who consume unasked need a window of at least 2, found {task.window}")
         self.ring = HistoryRing.empty(
@@ -103,13 +108,20 @@ class Simulation:
         self._draw_candidates()
 
     def reset_rows(self, mask: Bool[Array, "B"]) -> None:
-        """Put new users in the rows where the mask holds. Candidates of all users stay; they are already fresh."""
+        """Put new users in the rows where the mask holds. Candidates of all users stay; they are already fresh.
+
+        But where candidates depend on the users, the new ones get new ones.
+        """
         rows = namespace(mask).where(mask)[0]
         if rows.shape[0] == 0:
             return
         fresh = self.model.sample_users(int(rows.shape[0]), self.generator, rows + self._first_row)
         self.users = set_rows(self.users, rows, fresh)
         self._start_rows(rows, fresh)
+        if self._certain is not None:
+            drawn = self._certain.draw(int(rows.shape[0]), self.model.num_items, self.generator)
+            self.candidates = copy(self.candidates)  # the last observation may show the old ones
+            self.candidates[rows] = self._certain.choose(self.model, fresh, drawn)
 
     def _start_rows(self, rows: Array, users: Any) -> None:
         self.ring.write(rows, self.model.observe(users).history)
@@ -130,6 +142,8 @@ class Simulation:
             self.candidates = None
         else:
             self.candidates, self._ahead = ahead[:users], ahead[users:]
+        if self._certain is not None:
+            self.candidates = self._certain.choose(self.model, self.users, self.candidates)
 
     def slate_of(self, action: Array) -> Int64[Array, "B K"]:
         """The item ids that an action shows.
@@ -164,6 +178,7 @@ class Simulation:
         """
         task, model, generator = self.task, self.model, self.generator
         slate = self.slate_of(action)
+        doubt = None if self._uncertain is None else partial(self._uncertain.uncertainty, self.users, slate)
         response = model.respond(self.users, slate, generator)
         self.clock_s = self.clock_s + model.step_seconds(self.users, slate, response)
         self.ring.append(slate, response.feedback, self.clock_s)
@@ -178,7 +193,7 @@ class Simulation:
         else:
             gap_s = self._come_back(left)
             terminated = left & ~(gap_s <= task.retention.churn_after_s)
-        outcome = Outcome(slate, response, left, self.steps, gap_s)
+        outcome = Outcome(slate, response, left, self.steps, gap_s, doubt)
         truncated = self._truncated(terminated)
         costs = {name: cost(outcome) for name, cost in task.costs.items()}
         reward = task.reward(outcome)

@@ -14,9 +14,10 @@ from recgym.simulators.organic import OrganicUsers, Visit
 from recgym.simulators.organic_bandit import OrganicBandit, OrganicBanditConfig
 from recgym.simulators.retention import Retention, RetentionConfig
 from recgym.simulators.short_video import ShortVideo, ShortVideoConfig
+from recgym.simulators.uncertain import UncertainUsers
 
 __all__ = [
-    "UserModel", "Observed", "OrganicUsers", "Visit",
+    "UserModel", "Observed", "OrganicUsers", "Visit", "UncertainUsers",
     "LongTermSatisfaction", "LongTermSatisfactionConfig", "InterestEvolution", "InterestEvolutionConfig",
     "ShortVideo", "ShortVideoConfig", "Retention", "RetentionConfig",
     "InterestExploration", "InterestExplorationConfig", "OrganicBandit", "OrganicBanditConfig",

@@ -94,6 +94,11 @@ class SimulatorSet(UserModel[SetState]):
             self.members, device, by_row=self.by_row, follow=self.follow, newcomers=self.newcomers
         )  # fmt: skip
 
+    def following(self) -> "SimulatorSet":
+        """The same set with every member following every user, as :meth:`uncertainty` needs."""
+        device = str(self.item_features.device)
+        return SimulatorSet(self.members, device, by_row=self.by_row, follow=True, newcomers=self.newcomers)
+
     def sample_users(self, n: int, generator: Generator, rows: Int64[Array, "n"] | None = None) -> SetState:
         """See :class:`UserModel`."""
         member = self._members(n, generator, rows)
