@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from recgym.cli.common import Cell, console, print_json, table
-from recgym.data import read_log, split_by_time, split_each_user
+from recgym.cli.simulator_set import set_report
+from recgym.data import InteractionLog, read_log, split_by_time, split_each_user
 from recgym.evaluation.fidelity import FidelityReport, check_fidelity
 from recgym.files import check_replaceable, check_writable
-from recgym.simulators.learned import FittedSimulator, fit, record_gate
+from recgym.simulators.learned import FittedSimulator, SetConfig, fit, fit_set, record_gate
+from recgym.simulators.learned.simulator_set import is_set, member_folders
 
 __all__ = ["Check", "Fit"]
 
@@ -24,6 +28,8 @@ class Fit:
         columns: For the format table, which column is what: user=user_id,item=video_id,time=time_ms:ms,click=is_click.
         holdout: Share of the log, last in time, to keep from the fit and to check it on; 0 fits on all of it.
         seed: Root seed.
+        members: How many simulators to fit, which differ in what the log leaves open; more than 1 make a set.
+            A set that was cut short goes on where it was when the same command is given again.
     """
 
     data: Path
@@ -32,10 +38,12 @@ class Fit:
     columns: str | None = None
     holdout: float = 0.0
     seed: int = 0
+    members: int = 1
 
     def run(self) -> int:
-        """Write the simulator; returns the exit status: 1 if it was checked and failed its gate, else 0."""
-        check_replaceable(self.out, "simulator.json")
+        """Write the simulator or set; returns the exit status: 1 if it was checked and failed its gate, else 0."""
+        if self.members == 1:
+            check_replaceable(self.out, "simulator.json")
         check_writable(self.out.parent)
         say = console()
         log = read_log(self.data, self.format, columns=self.columns)
@@ -44,6 +52,8 @@ class Fit:
             split = split_each_user if log.time_unit == "order" else split_by_time
             train = split(log, self.holdout).train
         say.print(f"Fitting users to {train.n_rows:,} rows of {train.n_users:,} users and {train.n_items:,} items")
+        if self.members != 1:
+            return self._fit_set(train, log, say)
         fitted = fit(
             train,
             seed=self.seed,
@@ -59,18 +69,38 @@ class Fit:
         say.print(f"wrote {self.out}")
         if report is None:
             return 0
-        _show(report)
+        _show(report.to_json())
         return 0 if report.passed else 1
+
+    def _fit_set(self, train: InteractionLog, log: InteractionLog, say: Console) -> int:
+        """Fit the members of a set to a part of the log, and check them if the rest is held out."""
+        fit_set(
+            train,
+            SetConfig(self.members),
+            self.seed,
+            self.out,
+            lambda member, epoch: say.print(
+                f"member {member}, pass {epoch.number}: loss {epoch.train_loss:.4f}, on the validation tail "
+                f"{epoch.validation_loss:.4f}"
+            ),
+        )
+        say.print(f"wrote {self.out}")
+        if not self.holdout:
+            return 0
+        value = set_report([_checked(folder, log, self.seed, say) for folder in member_folders(self.out)])
+        _show(value)
+        return 0 if value["passed"] else 1
 
 
 @dataclass(frozen=True)
 class Check:
     """Hold simulated users against a log: what lies after the log that they were fitted to.
 
-    The outcome of the gate is noted in the simulator's folder, so that environments made from it can warn.
+    The outcome of the gate is noted in the simulator's folder, so that environments made from it can warn. Of a set,
+    each member is checked; numbers are means over the members, and all of them must pass.
 
     Attributes:
-        simulator: The folder of the simulator.
+        simulator: The folder of the simulator, or of a set.
         data: The file or folder of the log; it may be the one that the simulator was fitted to, with later rows.
         format: How it is laid out, such as movielens, kuairand, ebnerd, table or recgym.
         columns: For the format table, which column is what: user=user_id,item=video_id,time=time_ms:ms,click=is_click.
@@ -87,25 +117,32 @@ class Check:
 
     def run(self) -> int:
         """Print the report; returns the exit status: 0 if the gate is passed, else 1."""
-        fitted = FittedSimulator.load(self.simulator)
-        report = check_fidelity(fitted, read_log(self.data, self.format, columns=self.columns), self.seed)
-        say = console()
-        for note in report.notes:
+        log, say = read_log(self.data, self.format, columns=self.columns), console()
+        whole = is_set(self.simulator)
+        folders = member_folders(self.simulator) if whole else (self.simulator,)
+        reports = [_checked(folder, log, self.seed, say) for folder in folders]
+        value = set_report(reports) if whole else reports[0].to_json()
+        for note in value["notes"]:
             say.print(f"note: {note}")
-        try:
-            record_gate(self.simulator, report.failures)
-        except OSError as error:
-            say.print(f"note: the outcome could not be written to {self.simulator}: {error.strerror or error}")
         if self.json:
-            print_json(report.to_json())
+            print_json(value)
         else:
-            _show(report)
-        return 0 if report.passed else 1
+            _show(value)
+        return 0 if value["passed"] else 1
 
 
-def _show(report: FidelityReport) -> None:
-    """Print the report as tables."""
-    value = report.to_json()
+def _checked(folder: Path, log: InteractionLog, seed: int, say: Console) -> FidelityReport:
+    """Check one simulator and note the outcome in its folder."""
+    report = check_fidelity(FittedSimulator.load(folder), log, seed)
+    try:
+        record_gate(folder, report.failures)
+    except OSError as error:
+        say.print(f"note: the outcome could not be written to {folder}: {error.strerror or error}")
+    return report
+
+
+def _show(value: dict[str, Any]) -> None:
+    """Print a report, as JSON would hold it, as tables."""
     rows: list[list[Cell]] = []
     for name, channel in value["channels"].items():
         label = name if channel["given"] is None else f"{name} given {channel['given']}"
@@ -120,7 +157,9 @@ def _show(report: FidelityReport) -> None:
             [[length[k] for k in ("sessions", "observed_mean", "simulated_mean", "ks", "wasserstein")]],
             "Session length in steps",
         )
-    print("gate: passed" if report.passed else "gate: FAILED: " + "; ".join(report.failures))
+    if "members" in value:
+        print(f"means over {len(value['members'])} members")
+    print("gate: passed" if value["passed"] else "gate: FAILED: " + "; ".join(value["failures"]))
 
 
 def _measures(scores: dict[str, Any]) -> list[Cell]:

@@ -1,13 +1,17 @@
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
+from recgym.cli import simulator
 from recgym.cli.main import main
+from recgym.cli.simulator_set import mean_of
 from recgym.evaluation.fidelity import GateConfig, check_fidelity
-from recgym.simulators.learned import FittedSimulator, record_gate
-from tests.simulators.learned.known import fitted, known
+from recgym.simulators.learned import FittedSimulator, SetConfig, SimulatorSet, record_gate
+from tests.simulators.learned.known import SMALL, fitted, known, known_log
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +68,51 @@ def test_wrong_folders_are_one_sentence_and_status_2(
     out = str(tmp_path / "file" / "simulator")
     assert main(["simulator", "fit", "--data", str(data), "--format", "recgym", "--out", out]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_fit_a_set_then_check_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick = replace(SMALL, max_epochs=2)
+    monkeypatch.setattr(simulator, "SetConfig", partial(SetConfig, base=quick, dynamics=False))
+    known_log(users=80, sessions=5).log.save(tmp_path / "log")
+    out = tmp_path / "set"
+    common = ["--data", str(tmp_path / "log"), "--format", "recgym"]
+    fitting = ["simulator", "fit", *common, "--out", str(out), "--holdout", "0.2", "--members", "2"]
+    first = main(fitting)
+    said = capsys.readouterr()
+    assert "member 1, pass 1" in said.err
+    assert "means over 2 members" in said.out
+    assert len(SimulatorSet.load(out).members) == 2
+    assert main(fitting) == first
+    assert "pass 1" not in capsys.readouterr().err, "members that are there are not fitted again"
+    assert main(["simulator", "check", "--simulator", str(out), *common, "--json"]) == first
+    found = json.loads(capsys.readouterr().out)
+    of_members = [member["channels"]["click"]["auc"] for member in found["members"]]
+    assert found["channels"]["click"]["auc"] == pytest.approx(sum(of_members) / 2)
+    assert of_members[0] != of_members[1]
+    assert found["passed"] == (not found["failures"]) == all(member["passed"] for member in found["members"])
+
+
+def test_a_set_fails_with_any_of_its_members(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = fitted().network.state_dict()
+    out = tmp_path / "set"
+    SimulatorSet([fitted(), fitted()]).save(out)
+    weights = {name: weight.clone() for name, weight in broken.items()}
+    weights["logit_shift"] += 2.0
+    save_file(weights, out / "member-1" / "weights.safetensors")
+    assert main(["simulator", "check", "--simulator", str(out), "--data", str(data), "--format", "recgym"]) == 1
+    printed = capsys.readouterr().out
+    assert "gate: FAILED: member 1: " in printed
+    assert "member 0: " not in printed
+    assert FittedSimulator.load(out / "member-0").warnings == ()
+    assert FittedSimulator.load(out / "member-1").warnings
+
+
+def test_means_go_place_by_place() -> None:
+    assert mean_of([{"a": 1, "b": [1.0, None], "c": "x"}, {"a": 2, "b": [3.0, 5.0], "c": "x"}]) == {
+        "a": 1.5, "b": [2.0, 5.0], "c": "x",
+    }  # fmt: skip
+    assert mean_of(["x", "y"]) is None
+    assert mean_of([True, True]) is True
+    assert mean_of([None, None]) is None
