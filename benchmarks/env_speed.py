@@ -79,7 +79,10 @@ CASES: tuple[Case, ...] = (
         {"num_candidates": 100, "slate_size": 5},
         peer=PEERS[2],
     ),
-)
+    *(Case(name, name) for name in (
+        "recgym/ShortVideo-v0", "recgym/Retention-v0", "recgym/OrganicBandit-v0", "recgym/InterestExploration-v0",
+    )),
+)  # fmt: skip
 
 
 def _single_step(env: Any) -> Callable[[], int]:

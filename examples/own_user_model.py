@@ -1,4 +1,4 @@
-"""Bring your own users: a model in forty lines, checked and stepped like any other."""
+"""Bring your own users: a model in forty-five lines, checked and stepped like any other."""
 
 from typing import NamedTuple
 
@@ -19,15 +19,14 @@ class Mood(NamedTuple):
 class BoredUsers(UserModel[Mood]):
     """Clicks item i with probability (i + 1) / 11 / (1 + boredom); leaves when the hidden boredom passes 3."""
 
-    hidden_fields, runs_on_numpy = ("boredom",), False
+    hidden_fields, runs_on_numpy, num_items, profile_size = ("boredom",), False, 10, 0
     schema = FeedbackSchema((Channel("click", ChannelKind.BINARY),))
-    num_items, profile_size = 10, 0
     item_features = torch.arange(1.0, 11.0)[:, None] / 11
 
     def on(self, device: str) -> "BoredUsers":
-        if device != "cpu":
-            raise ValueError(f"BoredUsers live on the CPU, found device={device!r}")
-        return self
+        if device == "cpu":
+            return self
+        raise ValueError(f"BoredUsers live on the CPU, found device={device!r}")
 
     def sample_users(self, n: int, generator: Generator, rows: Tensor | None = None) -> Mood:
         return Mood(torch.rand(n, generator=generator))
@@ -41,8 +40,7 @@ class BoredUsers(UserModel[Mood]):
         return Response(torch.bernoulli(self.expected(state, slate).feedback, generator=generator))
 
     def advance(self, state: Mood, slate: Tensor, response: Response, generator: Generator) -> Mood:
-        clicked = response.feedback[:, 0, 0] > 0
-        return Mood(torch.where(clicked, state.boredom / 2, state.boredom + 0.5))
+        return Mood(torch.where(response.feedback[:, 0, 0] > 0, state.boredom / 2, state.boredom + 0.5))
 
     def has_left(self, state: Mood) -> Tensor:
         return state.boredom > 3
@@ -52,6 +50,9 @@ class BoredUsers(UserModel[Mood]):
 
     def return_gap(self, state: Mood, generator: Generator) -> Tensor:
         return torch.full_like(state.boredom, torch.inf, dtype=torch.float64)
+
+    def come_back(self, state: Mood, gap_s: Tensor, generator: Generator) -> Mood:
+        return Mood(torch.zeros_like(state.boredom))
 
     def observe(self, state: Mood) -> Observed:
         return Observed(profile=torch.empty(state.boredom.shape[0], 0))

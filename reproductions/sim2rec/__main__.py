@@ -6,18 +6,20 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 from recgym.stats import t_interval
 from reproductions.claims import RESULTS, Claim, at_most, write_result
+from reproductions.sim2rec import learned
 from reproductions.sim2rec.arms import Job
 from reproductions.sim2rec.running import run_all
 from reproductions.sim2rec.satisfaction import bounds, probe, run_job, serve
 from reproductions.sim2rec.summary import claims, rows
 
 STEPS = 8_000_000
+LEARNED_STEPS = 800_000
 USERS = 1000
 TESTS = (14, 6, 8)
 
@@ -37,6 +39,13 @@ JOBS = (
     ),
 )
 
+LEARNED_JOBS = tuple(
+    learned.LearnedJob(arm, seed, LEARNED_STEPS) for seed in range(5) for arm in ("sim2rec", "one", "dr_osi")
+)
+
+Found: TypeAlias = tuple[list[dict[str, Any]], list[Claim], list[int], list[str]]
+"""Rows, claims, seeds and notes."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what is not done yet, then state the claims; returns 1 if one fails."""
@@ -52,12 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     if args.quick:
         found, made, seeds, notes = _quick(args.work)
     else:
-        jobs = [job for job in JOBS if not args.finished or (args.work / f"{job.key}.json").exists()]
-        runs: list[dict[str, Any]] = run_all(
-            partial(run_job, folder=args.work, users=USERS, tests=TESTS), jobs, args.workers
-        )
-        found, made, seeds = rows(runs), claims(runs), sorted({job.seed for job in jobs})
-        notes = [f"{len(runs)} of {len(JOBS)} runs, {sum(run['seconds'] for run in runs) / 3600:.1f} hours of training"]
+        found, made, seeds, notes = _full(args.work, args.workers, args.finished)
     out = args.out or (args.work / "quick.json" if args.quick else RESULTS / "sim2rec.json")
     command = shlex.join(
         ["python", "-m", "reproductions.sim2rec", *(arguments if arguments is not None else sys.argv[1:])]
@@ -66,7 +70,28 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if holds else 1
 
 
-def _quick(work: Path) -> tuple[list[dict[str, Any]], list[Claim], list[int], list[str]]:
+def _full(work: Path, workers: int, finished: bool) -> Found:
+    """Both settings: what is not done yet is run first, unless only finished runs are asked for."""
+
+    def wanted(name: str) -> bool:
+        return not finished or (work / f"{name}.json").exists()
+
+    jobs = [job for job in JOBS if wanted(job.key)]
+    runs: list[dict[str, Any]] = run_all(partial(run_job, folder=work, users=USERS, tests=TESTS), jobs, workers)
+    learned_jobs = [job for job in LEARNED_JOBS if wanted(job.key)] if wanted("learned_reference") else []
+    found, made = rows(runs), claims(runs)
+    trained = []
+    if learned_jobs:
+        reference = learned.run_reference(work)  # fits the set, before several workers ask for it
+        trained = run_all(partial(learned.run_learned, folder=work), learned_jobs, workers)
+        found, made = found + learned.rows(trained, reference), made + learned.claims(trained, reference)
+    hours = sum(run["seconds"] for run in [*runs, *trained]) / 3600
+    note = f"{len(runs)} of {len(JOBS)} runs on long-term satisfaction and {len(trained)} of {len(LEARNED_JOBS)} on"
+    seeds = sorted({job.seed for job in jobs} | {job.seed for job in learned_jobs})
+    return found, made, seeds, [f"{note} learned users; {hours:.1f} hours of training"]
+
+
+def _quick(work: Path) -> Found:
     """A tenth of the steps and one seed: whether v tells unseen worlds, and whether many worlds beat a wrong one."""
     torch.set_num_threads(1)
     steps, users = 800_000, 300

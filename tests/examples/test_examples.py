@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-FLAGS = {"train_long_term.py": ("--steps", "40000", "--users", "50")}
+FLAGS = {
+    "train_long_term.py": ("--steps", "40000", "--users", "50"),
+    "many_worlds.py": ("--steps", "60000", "--users", "120"),
+}
 
 
 @pytest.mark.parametrize("script", sorted(path.name for path in EXAMPLES.glob("*.py")))

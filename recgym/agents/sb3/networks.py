@@ -68,7 +68,8 @@ class HistoryExtractor(BaseFeaturesExtractor):
 
     It holds the user's profile, and of the history: the mean embedding of its items, for each feedback channel the mean
     of embedding times feedback, the embedding and the feedback of the newest event, the logarithm of the time since
-    then, and how much of the window is filled. Feedback enters as ``sign(x) log(1 + |x|)``.
+    then, and how much of the window is filled; for tasks of several sessions also how far the episode is. Feedback
+    enters as ``sign(x) log(1 + |x|)``.
 
     Args:
         observation_space: that of the observer.
@@ -81,7 +82,8 @@ class HistoryExtractor(BaseFeaturesExtractor):
     ) -> None:
         channels = int(observation_space["history_feedback"].shape[-1])  # type: ignore[index]
         profile = int(observation_space["profile"].shape[0]) if "profile" in observation_space.spaces else 0  # type: ignore[index]
-        super().__init__(observation_space, profile + (channels + 2) * width + channels + 2)
+        progress = 3 if "progress" in observation_space.spaces else 0
+        super().__init__(observation_space, profile + progress + (channels + 2) * width + channels + 2)
         self.items = ItemTable(item_features)
         self.embed = nn.Linear(self.items.width, width, bias=False)
 
@@ -102,6 +104,8 @@ class HistoryExtractor(BaseFeaturesExtractor):
         parts = [pooled, damped[:, -1], 0.1 * gap, count / ids.shape[1]]
         if "profile" in observations:
             parts.append(observations["profile"].float())
+        if "progress" in observations:
+            parts.append(observations["progress"].float().log1p())
         return torch.cat(parts, 1)
 
 
