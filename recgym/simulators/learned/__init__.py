@@ -1,5 +1,6 @@
 """Users learned from a log: fit a response and leave model, save it, and let it behave as a user model."""
 
+from recgym.simulators.learned.adversarial import AdversarialConfig, AdversarialRound, refine_adversarially
 from recgym.simulators.learned.config import LearnedConfig
 from recgym.simulators.learned.fit import fit
 from recgym.simulators.learned.fitted import FitReport, FittedSimulator, record_gate
@@ -12,6 +13,7 @@ from recgym.simulators.learned.users import LearnedState, LearnedUsers
 
 __all__ = [
     "LearnedConfig", "fit",
+    "AdversarialConfig", "AdversarialRound", "refine_adversarially",
     "FitReport", "FittedSimulator", "record_gate",
     "LearnedState", "LearnedUsers", "ObservableScorer",
     "SetConfig", "SimulatorSet", "fit_set",
