@@ -37,6 +37,7 @@ from recgym.evaluation.baselines import action_spec
 from recgym.evaluation.rollout import rollout
 from recgym.simulators.base import UserModel
 from recgym.simulators.learned import FittedSimulator, LearnedConfig, LearnedUsers, SetConfig, SimulatorSet, fit_set
+from recgym.simulators.learned.set_state import SetState, plain
 from recgym.types import Response
 
 __all__ = ["main", "members"]
@@ -65,16 +66,16 @@ class Loop:
     users: SimulatorSet
     singles: tuple[LearnedUsers, ...]
 
-    def step(self, state: Any, slate: Tensor, generator: torch.Generator) -> Any:
+    def step(self, state: SetState, slate: Tensor, generator: torch.Generator) -> SetState:
         """Answers and next states of all users."""
-        after = state
+        users = after = plain(state)
         for number, single in enumerate(self.singles):
             rows = torch.nonzero(state.member == number)[:, 0]
-            some = take_rows(state, rows)
+            some = take_rows(users, rows)
             response = single.respond(some, slate[rows], generator)
             moved = single.advance(some, slate[rows], response, generator)
             after = set_rows(after, rows, moved)
-        return after
+        return SetState(*after, state.member, state.views)
 
 
 def _stepper(model: UserModel[Any], loop: Loop | None = None) -> Callable[[], int]:
