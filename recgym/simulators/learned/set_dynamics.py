@@ -125,7 +125,7 @@ class Tail:
 
 
 def told_apart(loss: Float64[np.ndarray, "U"], base: Float64[np.ndarray, "U"]) -> bool:
-    """Whether the users of a tail tell a bent network from the one that it was made of.
+    """Whether the users of a tail tell a bent network from another one.
 
     They do if the sum of what it explains worse, user by user, exceeds the square root of the sum of squares. For a
     parameter at its best value that is so beyond 2 standard errors, those that hold although a user's rows go together.
@@ -162,10 +162,16 @@ def bend(network: ResponseNetwork, loss: Loss, seed: int) -> dict[str, float]:
 
 
 def _reach(network: ResponseNetwork, one: _Bend, direction: float, loss: Loss, base: Float64[np.ndarray, "U"]) -> float:
-    """The largest amount in a direction that the tail leaves open; 0 if it can tell the smallest that is tried."""
+    """The largest amount in a direction whose loss is not told apart from the least one in it; 0 if there is none.
+
+    What changes nothing (of a log that knows no slates or sessions) is left alone.
+    """
+    found = {0.0: base}
     for part in _TRIES:
         trial, amount = copy.deepcopy(network), direction * part * one.most
         one.apply(trial, amount)
-        if not told_apart(loss(trial), base):
-            return amount
-    return 0.0
+        found[amount] = loss(trial)
+    if all(np.array_equal(users, base) for users in found.values()):
+        return 0.0
+    best = min(found.values(), key=np.sum)
+    return max((amount for amount, users in found.items() if not told_apart(users, best)), key=abs)

@@ -131,8 +131,10 @@ def test_dynamics_bend_as_far_as_the_tail_leaves_open() -> None:
     reached = []
     for seed in range(40):
         network.leave_shift.zero_()
-        reached.append(bend(network, parabola, seed)["log odds of leaving"])
+        bent = bend(network, parabola, seed)
+        reached.append(bent["log odds of leaving"])
         assert float(network.leave_shift) == pytest.approx(reached[-1])
+        assert set(bent.values()) == {0.0, reached[-1]}, "what the tail says nothing of at all is left alone"
     # The first of 1, 1/3, 1/9, ... within 2 standard errors is 1/27.
     assert 0.03 < max(reached) <= 1 / 27
     assert -0.03 > min(reached) >= -1 / 27
