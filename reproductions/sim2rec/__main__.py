@@ -19,7 +19,7 @@ from reproductions.sim2rec.satisfaction import bounds, probe, run_job, serve
 from reproductions.sim2rec.summary import claims, rows
 
 STEPS = 8_000_000
-LEARNED_STEPS = 800_000
+LEARNED_STEPS = 2_000_000
 USERS = 1000
 TESTS = (14, 6, 8)
 
