@@ -32,8 +32,8 @@ def resample_users(log: InteractionLog, sample: Int64[np.ndarray, "draws"]) -> I
         raise ValueError(f"{log.source}: none of the sampled users has a row")
 
     def apart(name: str) -> pl.Expr:
-        highest = log.frame[name].max()
-        return pl.col(name) + pl.col("again") * (0 if highest is None else int(highest) + 1)  # type: ignore[arg-type]
+        numbers = log.frame[name].drop_nulls()
+        return pl.col(name) + pl.col("again") * (int(numbers.to_numpy().max(initial=-1)) + 1)
 
     frame = rows.with_columns(apart("session"), apart("slate"), user=pl.col("drawn")).select(log.frame.columns)
     features = log.user_features

@@ -149,7 +149,7 @@ def test_over_users_a_set_is_the_mean_of_its_members() -> None:
         [one.expected(one.sample_users(n, generator(5)), slates(n)).feedback.mean((0, 1)) for one in singles]
     )
     torch.testing.assert_close(mean, each.mean(0), rtol=0.03, atol=0.0)
-    assert (each.amax(0) / each.amin(0)).min() > 1.2
+    assert (each.amax(0) / each.amin(0)).min() > 1.1, "the members are told apart"
 
 
 def test_uncertainty_is_how_far_members_disagree_about_the_same_user() -> None:
