@@ -1,6 +1,6 @@
 """``recgym simulator``: fit simulated users to a log, and hold them against behaviour that they have not seen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,9 @@ from rich.console import Console
 from recgym.cli.common import Cell, console, print_json, table
 from recgym.cli.simulator_set import set_report
 from recgym.data import InteractionLog, read_log, split_by_time, split_each_user
-from recgym.evaluation.fidelity import FidelityReport, check_fidelity
+from recgym.evaluation.fidelity import FidelityReport, GateConfig, check_fidelity
 from recgym.files import check_replaceable, check_writable
-from recgym.simulators.learned import FittedSimulator, SetConfig, fit, fit_set, record_gate
+from recgym.simulators.learned import FittedSimulator, SetConfig, fit, fit_set, record_gate, refine_adversarially
 from recgym.simulators.learned.simulator_set import is_set, member_folders
 
 __all__ = ["Check", "Fit"]
@@ -30,6 +30,9 @@ class Fit:
         seed: Root seed.
         members: How many simulators to fit, which differ in what the log leaves open; more than 1 make a set.
             A set that was cut short goes on where it was when the same command is given again.
+        adversarial: Refine the fitted users against a discriminator of sessions; kept only where the log's tail is
+            harder to tell from simulated sessions afterwards. Of a single simulator.
+        gate: Thresholds of the check.
     """
 
     data: Path
@@ -39,9 +42,13 @@ class Fit:
     holdout: float = 0.0
     seed: int = 0
     members: int = 1
+    adversarial: bool = False
+    gate: GateConfig = field(default_factory=GateConfig)
 
     def run(self) -> int:
         """Write the simulator or set; returns the exit status: 1 if it was checked and failed its gate, else 0."""
+        if self.adversarial and self.members != 1:
+            raise ValueError(f"--adversarial refines a single simulator, found --members {self.members}")
         if self.members == 1:
             check_replaceable(self.out, "simulator.json")
         check_writable(self.out.parent)
@@ -61,9 +68,14 @@ class Fit:
                 f"pass {epoch.number}: loss {epoch.train_loss:.4f}, on the validation tail {epoch.validation_loss:.4f}"
             ),
         )
+        if self.adversarial:
+            fitted = refine_adversarially(
+                fitted, train, seed=self.seed,
+                progress=lambda c: say.print(f"round {c.number}: a classifier of the tail's sessions has AUC {c.auc:.3f}"),
+            )  # fmt: skip
         for note in fitted.report.notes:
             say.print(f"note: {note}")
-        report = check_fidelity(fitted, log, self.seed) if self.holdout else None
+        report = check_fidelity(fitted, log, self.seed, gate=self.gate) if self.holdout else None
         fitted = fitted if report is None else fitted.with_gate(report.failures)
         fitted.save(self.out)
         say.print(f"wrote {self.out}")
@@ -87,7 +99,7 @@ class Fit:
         say.print(f"wrote {self.out}")
         if not self.holdout:
             return 0
-        value = set_report([_checked(folder, log, self.seed, say) for folder in member_folders(self.out)])
+        value = set_report([_checked(folder, log, self.seed, self.gate, say) for folder in member_folders(self.out)])
         _show(value)
         return 0 if value["passed"] else 1
 
@@ -106,6 +118,7 @@ class Check:
         columns: For the format table, which column is what: user=user_id,item=video_id,time=time_ms:ms,click=is_click.
         json: Print one JSON object instead of tables.
         seed: Root seed of the bootstrap.
+        gate: Thresholds of the check.
     """
 
     simulator: Path
@@ -114,13 +127,14 @@ class Check:
     columns: str | None = None
     json: bool = False
     seed: int = 0
+    gate: GateConfig = field(default_factory=GateConfig)
 
     def run(self) -> int:
         """Print the report; returns the exit status: 0 if the gate is passed, else 1."""
         log, say = read_log(self.data, self.format, columns=self.columns), console()
         whole = is_set(self.simulator)
         folders = member_folders(self.simulator) if whole else (self.simulator,)
-        reports = [_checked(folder, log, self.seed, say) for folder in folders]
+        reports = [_checked(folder, log, self.seed, self.gate, say) for folder in folders]
         value = set_report(reports) if whole else reports[0].to_json()
         for note in value["notes"]:
             say.print(f"note: {note}")
@@ -131,9 +145,9 @@ class Check:
         return 0 if value["passed"] else 1
 
 
-def _checked(folder: Path, log: InteractionLog, seed: int, say: Console) -> FidelityReport:
+def _checked(folder: Path, log: InteractionLog, seed: int, gate: GateConfig, say: Console) -> FidelityReport:
     """Check one simulator and note the outcome in its folder."""
-    report = check_fidelity(FittedSimulator.load(folder), log, seed)
+    report = check_fidelity(FittedSimulator.load(folder), log, seed, gate=gate)
     try:
         record_gate(folder, report.failures)
     except OSError as error:
@@ -157,6 +171,12 @@ def _show(value: dict[str, Any]) -> None:
             [[length[k] for k in ("sessions", "observed_mean", "simulated_mean", "ks", "wasserstein")]],
             "Session length in steps",
         )
+    checks = value.get("checks", [])
+    if checks:
+        shown = [
+            [c["check"], c["found"], c["low"], c["high"], c["expected"], "yes" if c["passed"] else "NO"] for c in checks
+        ]
+        table(("check", "found", "low", "high", "wanted", "passed"), shown, "Gate")
     if "members" in value:
         print(f"means over {len(value['members'])} members")
     print("gate: passed" if value["passed"] else "gate: FAILED: " + "; ".join(value["failures"]))

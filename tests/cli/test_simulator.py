@@ -9,7 +9,6 @@ from safetensors.torch import save_file
 from recgym.cli import simulator
 from recgym.cli.main import main
 from recgym.cli.simulator_set import mean_of
-from recgym.evaluation.fidelity import GateConfig, check_fidelity
 from recgym.simulators.learned import FittedSimulator, SetConfig, SimulatorSet, record_gate
 from tests.simulators.learned.known import SMALL, fitted, known, known_log
 
@@ -38,16 +37,21 @@ def test_fit_then_check(data: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_failed_gate_is_status_1_and_noted_in_the_folder(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    strict = partial(check_fidelity, gate=GateConfig(max_ece=0.0))
-    monkeypatch.setattr("recgym.cli.simulator.check_fidelity", strict)
     out = tmp_path / "simulator"
     fitted().save(out)
-    status = main(["simulator", "check", "--simulator", str(out), "--data", str(data), "--format", "recgym"])
-    assert status == 1
+    check = ["simulator", "check", "--simulator", str(out), "--data", str(data), "--format", "recgym"]
+    assert main([*check, "--gate.max-ece", "0"]) == 1
     assert "gate: FAILED" in capsys.readouterr().out
     assert "calibration" in FittedSimulator.load(out).warnings[0]
+
+
+def test_a_set_is_not_refined(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fit = ["simulator", "fit", "--data", str(data), "--format", "recgym", "--out", str(tmp_path / "set")]
+    assert main([*fit, "--adversarial", "--members", "2"]) == 2
+    assert "refines a single simulator, found --members 2" in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()
 
 
 def test_a_gate_that_is_passed_later_clears_the_note(data: Path, tmp_path: Path) -> None:
