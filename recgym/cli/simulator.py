@@ -71,7 +71,7 @@ class Fit:
         if self.adversarial:
             fitted = refine_adversarially(
                 fitted, train, seed=self.seed,
-                progress=lambda c: say.print(f"round {c.number}: a classifier of the tail's sessions has AUC {c.auc:.3f}"),
+                progress=lambda c: say.print(f"round {c.number}: sessions are told apart with AUC {c.auc:.3f}"),
             )  # fmt: skip
         for note in fitted.report.notes:
             say.print(f"note: {note}")
