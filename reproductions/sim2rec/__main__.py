@@ -1,8 +1,6 @@
 """``python -m reproductions.sim2rec [--quick] [--out FILE]``: see the package's docstring."""
 
 import argparse
-import shlex
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -63,9 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         found, made, seeds, notes = _full(args.work, args.workers, args.finished)
     out = args.out or (args.work / "quick.json" if args.quick else RESULTS / "sim2rec.json")
-    command = shlex.join(
-        ["python", "-m", "reproductions.sim2rec", *(arguments if arguments is not None else sys.argv[1:])]
-    )
+    # Where the result goes and what it was made from say nothing about it.
+    flags = [f"--{name}" for name in ("quick", "finished") if getattr(args, name)]
+    command = " ".join(["python -m reproductions.sim2rec", *flags])
     holds = write_result(out, "sim2rec", command, seeds, time.perf_counter() - start, found, made, notes)
     return 0 if holds else 1
 
