@@ -10,21 +10,25 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as nnf
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
+from recgym.simulators.learned.bonds import fit_bonds
 from recgym.simulators.learned.cells import CellsHead
 from recgym.simulators.learned.channels import ResponsePlan
+from recgym.simulators.learned.counts import POTENTIALS
 from recgym.simulators.learned.leaving import Ends
 from recgym.simulators.learned.network import ResponseNetwork
 from recgym.simulators.learned.passes import explain, row_blocks
 from recgym.simulators.learned.prepared import Prepared
 from recgym.simulators.learned.sessions import LeaveLabels
 
-__all__ = ["calibrate", "calibrate_leaving", "calibrate_responses"]
+__all__ = ["bind_channels", "calibrate", "calibrate_leaving", "calibrate_responses"]
 
 _FEWEST = 30
 _PRIOR_ROWS = 50.0
+_MOST_EXPOSURES = 50_000
 
 
 def calibrate(logits: Float32[np.ndarray, "n"], labels: Bool[np.ndarray, "n"]) -> tuple[float, float]:
@@ -74,7 +78,13 @@ def calibrate_responses(
     """
     tail = _Tail.of(network, plan, data, np.flatnonzero(held_out), before)
     start = 0
+    if plan.together:
+        columns = [plan.primary_column, *range(plan.width - POTENTIALS, plan.width)]
+        network.logit_scale[columns], network.logit_shift[columns] = _calibrate_slates(plan, tail)
     for channel, head in enumerate(plan.heads):
+        if plan.together and channel == plan.primary:
+            start += head.width
+            continue
         rows = tail.modelled[:, channel]
         parameters, number = tail.parameters[rows, start : start + head.width], tail.numbers[channel][rows]
         for column in head.logits:
@@ -85,6 +95,63 @@ def calibrate_responses(
             shifts = _cell_shifts(head, parameters[some][:, head.hurdle :], number[some])
             network.logit_shift[start + head.hurdle : start + head.width] = shifts
         start += head.width
+
+
+@torch.no_grad()
+def bind_channels(
+    network: ResponseNetwork,
+    plan: ResponsePlan,
+    data: Prepared,
+    before: Float32[Tensor, "S H"],
+    generator: torch.Generator,
+) -> None:
+    """Set the correlations between channels, in place, from up to 50,000 exposures; call it after calibration.
+
+    Args:
+        network: trained and calibrated, in evaluation mode.
+        plan: its heads.
+        data: the log.
+        before: state of the user before each exposure.
+        generator: source of draws.
+    """
+    steps = torch.randperm(data.behaviour.n_steps, generator=generator)[:_MOST_EXPOSURES].sort().values.numpy()
+    tail = _Tail.of(network, plan, data, steps, before)
+    parameters = plan.alone_rows(tail.parameters, tail.owner)
+    network.bonds.copy_(fit_bonds(plan, parameters, tail.labels, tail.observed, tail.lengths, generator))
+
+
+def _calibrate_slates(plan: ResponsePlan, tail: "_Tail") -> tuple[float, Float32[Tensor, "potentials_plus_1"]]:
+    """Scale of the primary logit and the potentials, and their shifts, by the likelihood of whole slates.
+
+    One scale for all: what an item is worth only counts against what the others, and none of them, are. Found as in
+    :func:`calibrate`, with the same pull towards (1, 0).
+    """
+    taken = tail.labels[:, plan.primary] > 0
+    if min(int(taken.sum()), int((~taken).sum())) < _FEWEST:
+        return 1.0, torch.zeros(1 + POTENTIALS)
+    column, slates = plan.primary_column, int(tail.owner[-1]) + 1
+    inputs = tail.parameters.double()
+    change = torch.zeros(2 + POTENTIALS, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.LBFGS([change], max_iter=60, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        logits = inputs[:, column] * (1 + change[0]) + change[1]
+        moved = torch.cat(
+            [inputs[:, :column], logits[:, None], inputs[:, column + 1 : -POTENTIALS],
+             inputs[:, -POTENTIALS:] * (1 + change[0]) + change[2:]], 1,
+        )  # fmt: skip
+        rows = nnf.binary_cross_entropy_with_logits(logits, taken.double(), reduction="none")
+        counts = plan.count_nll(moved, tail.labels, tail.observed, tail.owner, slates)
+        total = (rows * tail.modelled[:, plan.primary]).sum() + counts.sum() + 0.5 * change.square().sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    with torch.enable_grad():
+        optimiser.step(loss)  # type: ignore[no-untyped-call]
+    found = change.detach()
+    # A negative scale would turn the ranking round; the validation tail is too small to be trusted with that.
+    return (1.0 + float(found[0]), found[1:].float()) if found[0] > -1 else (1.0, torch.zeros(1 + POTENTIALS))
 
 
 def _cell_shifts(head: CellsHead, logits: Float32[Tensor, "n C"], number: Float32[Tensor, "n"]) -> Tensor:
@@ -100,12 +167,20 @@ class _Tail:
     """What the heads say of some exposures, and what happened.
 
     Attributes:
+        owner: the exposure of each row, counted from 0.
+        labels: feedback.
+        observed: where it was observed.
         parameters: uncalibrated.
+        lengths: of the items in seconds.
         numbers: what each head is to explain.
         modelled: where it is.
     """
 
+    owner: Int64[Tensor, "r"]
+    labels: Float32[Tensor, "r F"]
+    observed: Bool[Tensor, "r F"]
     parameters: Float32[Tensor, "r W"]
+    lengths: Float32[Tensor, "r"]
     numbers: tuple[Float32[Tensor, "r"], ...]
     modelled: Bool[Tensor, "r F"]
 
@@ -118,15 +193,18 @@ class _Tail:
         steps: Int64[np.ndarray, "s"],
         before: Float32[Tensor, "S H"],
     ) -> "_Tail":
-        behaviour, parameters, rows = data.behaviour, [], []
+        behaviour, parameters, rows, owner = data.behaviour, [], [], []
         for block in row_blocks(behaviour, steps):
             explained = explain(network, data, steps[block], before[torch.from_numpy(steps[block])])
             parameters.append(explained.parameters)
             rows.append(explained.rows)
+            owner.append(explained.owner + int(block[0]))
         row = np.concatenate(rows)
         labels, observed = torch.from_numpy(behaviour.row_labels[row]), torch.from_numpy(behaviour.row_observed[row])
-        numbers = plan.numbers(labels, data.row_length[torch.from_numpy(row)])
-        return cls(torch.cat(parameters), numbers, plan.modelled(labels, observed))
+        lengths = data.row_length[torch.from_numpy(row)]
+        numbers = plan.numbers(labels, lengths)
+        use = plan.modelled(labels, observed)
+        return cls(torch.cat(owner), labels, observed, torch.cat(parameters), lengths, numbers, use)
 
 
 @torch.no_grad()

@@ -113,25 +113,38 @@ class CellsHead:
 
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         """Draws."""
-        shape = tuple(parameters.shape[:-1])
+        return self.at(parameters, uniform(generator, tuple(parameters.shape[:-1])))
+
+    def at(self, parameters: Tensor, place: Tensor) -> Tensor:
+        """The value at a place between 0 and 1 of the distribution; larger places, larger values."""
+        zero = torch.sigmoid(-parameters[..., 0]) if self.hurdle else torch.zeros_like(place)
+        rest = ((place - zero) / (1 - zero).clamp(min=1e-9)).clamp(0.0, 1.0)
         weights = (parameters[..., self.hurdle :] - parameters[..., self.hurdle :].amax(-1, keepdim=True)).exp()
         cumulative = weights.cumsum(-1)
-        threshold = uniform(generator, (*shape, 1)) * cumulative[..., -1:]
+        threshold = rest[..., None] * cumulative[..., -1:]
         cell = (cumulative[..., :-1] <= threshold).sum(-1)
+        weight, reached = (array.gather(-1, cell[..., None])[..., 0] for array in (weights, cumulative))
+        part = ((threshold[..., 0] - reached + weight) / weight.clamp(min=1e-20)).clamp(0.0, 1.0)
         table = _table(self, str(parameters.device))
         low, top, power = table.low[cell], table.top[cell], table.power[cell]
         unit = torch.where(low > 0, low, 1.0)  # keeps powers of large numbers within float32
         start = (low / unit) ** power
-        value: Tensor = unit * (start + uniform(generator, shape) * ((top / unit) ** power - start)) ** (1 / power)
+        value: Tensor = unit * (start + part * ((top / unit) ** power - start)) ** (1 / power)
         # Rounding must not lead out of the cell.
         value = value.maximum(low).minimum(top)
         if self.whole:
             value = torch.where(value >= top, top - 1, value.floor())
         if not self.hurdle:
             return value
-        some: Tensor = uniform(generator, shape) < parameters[..., 0].sigmoid()
-        value = torch.where(some, value, 0.0)
-        return value
+        return torch.where(place >= zero, value, 0.0)
+
+    def place(self, parameters: Tensor, number: Tensor, within: Tensor) -> Tensor:
+        """A place at which :meth:`at` is in the cell of a number; ``within`` (0 to 1) says where in that range."""
+        zero = torch.sigmoid(-parameters[..., 0]) if self.hurdle else torch.zeros_like(within)
+        chances, cell = parameters[..., self.hurdle :].softmax(-1), self.cell(number)[..., None]
+        chance, reached = (array.gather(-1, cell)[..., 0] for array in (chances, chances.cumsum(-1)))
+        place = zero + (1 - zero) * (reached - chance + chance * within)
+        return torch.where(number > 0, place, zero * within) if self.hurdle else place
 
     def mean(self, parameters: Tensor) -> Tensor:
         """Expectation."""

@@ -1,15 +1,17 @@
 """How all feedback of one item is distributed together: a head a channel, and which channels rule each other out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
+from recgym.arrays import uniform
 from recgym.data.schema import ChannelKind, FeedbackSchema
 from recgym.simulators.learned.cells import CellsHead
+from recgym.simulators.learned.counts import POTENTIALS, SlateGrid, draw, log_normaliser, marginal_logits, of_number
 from recgym.simulators.learned.heads import BinaryHead, RestHead
 from recgym.simulators.learned.lengths import UNIT_S
 from recgym.simulators.learned.structure import behind_gate, find_exclusive, find_gate, fit_head
@@ -35,12 +37,16 @@ class ResponsePlan:
             None. The other channels are modelled given the gate, and are 0 without it.
         excluded_by: for each channel, the channels before it that are never 1 together with it (a hate excludes a
             like). It is modelled given that these are 0, and is 0 where one of them is 1.
+        together: whether the number of items taken of a slate has a law of its own, see
+            :mod:`recgym.simulators.learned.counts`; its potentials follow the parameters of the heads, and those of a
+            slate are the mean over its items (which have the same). Without it items are taken or not by themselves.
     """
 
     schema: FeedbackSchema
     heads: tuple[Head, ...]
     gate: int | None
     excluded_by: tuple[tuple[int, ...], ...]
+    together: bool = False
 
     @classmethod
     def fit(
@@ -49,6 +55,7 @@ class ResponsePlan:
         labels: Float32[np.ndarray, "R F"],
         observed: Bool[np.ndarray, "R F"],
         lengths: Float32[np.ndarray, "R"] | None = None,
+        together: bool = False,
     ) -> "ResponsePlan":
         """Find the gate, the channels that exclude each other, and the head of each channel.
 
@@ -57,6 +64,7 @@ class ResponsePlan:
             labels: feedback.
             observed: where it was observed.
             lengths: length of the item of each row in seconds, if known.
+            together: whether the log has slates of several items.
 
         Raises:
             ValueError: a channel has no value in the log.
@@ -71,12 +79,13 @@ class ResponsePlan:
             fit_head(channel, index, labels, behind, excluded_by[index], lengths)
             for index, channel in enumerate(schema.channels)
         )
-        return cls(schema, heads, gate, excluded_by)
+        plan = cls(schema, heads, gate, excluded_by)
+        return replace(plan, together=together and isinstance(heads[plan.primary], BinaryHead))
 
     @property
     def width(self) -> int:
         """Parameters an item."""
-        return sum(head.width for head in self.heads)
+        return sum(head.width for head in self.heads) + POTENTIALS * self.together
 
     @property
     def primary(self) -> int:
@@ -88,7 +97,13 @@ class ResponsePlan:
 
     def split(self, parameters: Tensor) -> tuple[Tensor, ...]:
         """The parameters of each head."""
-        return torch.split(parameters, [head.width for head in self.heads], dim=-1)
+        end = self.width - POTENTIALS * self.together
+        return torch.split(parameters[..., :end], [head.width for head in self.heads], dim=-1)
+
+    @property
+    def primary_column(self) -> int:
+        """Where the parameters of the primary channel begin."""
+        return sum(head.width for head in self.heads[: self.primary])
 
     def marginal(
         self,
@@ -106,7 +121,7 @@ class ResponsePlan:
             if isinstance(head, CellsHead):
                 part.append(head.marginal(values[values > 0] if head.hurdle else values))
             parts += part
-        return torch.cat(parts)
+        return torch.cat([*parts, torch.zeros(POTENTIALS * self.together)])
 
     def open(self, labels: Tensor, observed: Tensor) -> Tensor:
         """Which values ``[R, F]`` are open: observed ones, and beside the gate those behind it."""
@@ -168,6 +183,8 @@ class ResponsePlan:
         parameters: Float32[Tensor, "*rows W"],
         generator: Generator,
         lengths: Float32[Tensor, "*rows"] | None = None,
+        chosen: Bool[Tensor, "*rows"] | None = None,
+        places: Float32[Tensor, "*rows F"] | None = None,
     ) -> Float32[Tensor, "*rows F"]:
         """Draw the feedback of each item.
 
@@ -175,19 +192,135 @@ class ResponsePlan:
             parameters: of all heads.
             generator: source of the draws.
             lengths: length of each item in seconds; needed if some channel is told as a share of it.
+            chosen: which items the primary channel is 1 of, see :meth:`choose`; drawn for each by itself if None.
+            places: where in its law the answer of each channel lies; drawn independently if None.
         """
-        parts = self.split(parameters)
-        drawn = [
-            self._value(i, h.sample(p, generator), lengths)
-            for i, (h, p) in enumerate(zip(self.heads, parts, strict=True))
-        ]
+        if places is None:
+            places = uniform(generator, (*parameters.shape[:-1], len(self.heads)))
+        drawn = self.values_at(parameters, places, lengths)
+        if chosen is not None:
+            drawn[self.primary] = chosen.to(parameters.dtype)
         return self._gated(self._without_excluded(drawn))
+
+    def values_at(self, parameters: Tensor, places: Tensor, lengths: Tensor | None) -> list[Tensor]:
+        """The values at places of the laws of all channels, as if each were open and excluded by none."""
+        parts = zip(self.heads, self.split(parameters), places.unbind(-1), strict=True)
+        return [self._value(i, head.at(part, place), lengths) for i, (head, part, place) in enumerate(parts)]
+
+    def places_of(
+        self,
+        parameters: Float32[Tensor, "R W"],
+        labels: Float32[Tensor, "R F"],
+        lengths: Float32[Tensor, "R"] | None,
+        generator: Generator,
+    ) -> Float32[Tensor, "R F"]:
+        """Places at which feedback lies in the laws of its channels, drawn where it only tells a range."""
+        within = uniform(generator, tuple(labels.shape)).unbind(-1)
+        parts = zip(self.heads, self.split(parameters), self.numbers(labels, lengths), within, strict=True)
+        return torch.stack([head.place(part, number, at) for head, part, number, at in parts], -1)
 
     def mean(
         self, parameters: Float32[Tensor, "*rows W"], lengths: Float32[Tensor, "*rows"] | None = None
     ) -> Float32[Tensor, "*rows F"]:
         """The exact expectation of :meth:`sample`."""
         return self._gated(self.given_gate(parameters, lengths))
+
+    def _slate(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """The primary logits of the items of slates, and the slates' potentials."""
+        return parameters[..., self.primary_column], parameters[..., -POTENTIALS:].mean(-2)
+
+    def choose(
+        self, parameters: Float32[Tensor, "B K W"], generator: Generator, shown: Bool[Tensor, "B K"] | None = None
+    ) -> Bool[Tensor, "B K"] | None:
+        """Draw which items of each slate the primary channel is 1 of; None if each goes by itself.
+
+        Args:
+            parameters: of slates.
+            generator: source of the draws.
+            shown: positions that hold an item; all if None.
+        """
+        return draw(*self._slate(parameters), generator, shown) if self.together else None
+
+    def alone(
+        self, parameters: Float32[Tensor, "*B K W"], shown: Bool[Tensor, "*B K"] | None = None
+    ) -> Float32[Tensor, "*B K W"]:
+        """Parameters of items that go by themselves and expect the same of each as those of the slates do.
+
+        Args:
+            parameters: of slates.
+            shown: positions that hold an item; all if None.
+        """
+        if not self.together:
+            return parameters
+        return self._freed(parameters, marginal_logits(*self._slate(parameters), shown))
+
+    def _freed(self, parameters: Tensor, logits: Tensor) -> Tensor:
+        """The parameters with these primary logits and without potentials."""
+        out = parameters.clone()
+        out[..., self.primary_column] = logits
+        out[..., -POTENTIALS:] = 0.0
+        return out
+
+    def alone_among(self, parameters: Float32[Tensor, "B M W"], size: int) -> Float32[Tensor, "B M W"]:
+        """Parameters that expect of each of M candidates what a slate of it and ``size - 1`` typical ones does.
+
+        A typical candidate has the mean logit of all, and the slate their mean potentials; a slate of one has its own.
+        """
+        if size == 1:
+            return self.alone(parameters[..., None, :])[..., 0, :]
+        if not self.together:
+            return parameters
+        logits, potentials = self._slate(parameters)
+        typical = logits.mean(-1, keepdim=True).expand(*logits.shape[:-1], size)
+        # How the odds of one item of a slate change with the others does not depend on its own.
+        gain = marginal_logits(typical, potentials)[..., :1] - typical[..., :1]
+        return self._freed(parameters, logits + gain)
+
+    def alone_rows(self, parameters: Float32[Tensor, "R W"], owner: Int64[Tensor, "R"]) -> Float32[Tensor, "R W"]:
+        """The same for slates whose rows follow each other; ``owner`` is the slate of each row, from 0."""
+        if not self.together or owner.shape[0] == 0:
+            return parameters
+        grid = SlateGrid.of(owner, int(owner[-1]) + 1)
+        logits, there = grid.spread(parameters[:, self.primary_column]), grid.spread(torch.ones_like(owner)) > 0
+        marginal = marginal_logits(logits, grid.mean(parameters[:, -POTENTIALS:]), there)
+        return self._freed(parameters, grid.rows(marginal))
+
+    def choose_rows(
+        self, parameters: Float32[Tensor, "R W"], owner: Int64[Tensor, "R"], generator: Generator
+    ) -> Bool[Tensor, "R"] | None:
+        """:meth:`choose` for slates whose rows follow each other."""
+        if not self.together:
+            return None
+        grid = SlateGrid.of(owner, int(owner[-1]) + 1)
+        logits, there = grid.spread(parameters[:, self.primary_column]), grid.spread(torch.ones_like(owner)) > 0
+        return grid.rows(draw(logits, grid.mean(parameters[:, -POTENTIALS:]), generator, there))
+
+    def count_nll(
+        self,
+        parameters: Float[Tensor, "R W"],
+        labels: Float32[Tensor, "R F"],
+        observed: Bool[Tensor, "R F"],
+        owner: Int64[Tensor, "R"],
+        slates: int,
+    ) -> Float[Tensor, "slates"]:
+        """What the number of items taken of each slate adds to the negative log-likelihood of :meth:`nll`.
+
+        Args:
+            parameters: of rows that follow each other slate by slate.
+            labels: feedback.
+            observed: where it was observed.
+            owner: the slate of each row.
+            slates: how many.
+        """
+        if not self.together:
+            return parameters.new_zeros(slates)
+        grid = SlateGrid.of(owner, slates)
+        seen = observed[:, self.primary]
+        taken = (labels[:, self.primary] > 0) & seen
+        number = torch.zeros(slates, dtype=torch.int64).index_add(0, owner, taken.long())
+        potentials = grid.mean(parameters[:, -POTENTIALS:])
+        logits = grid.spread(parameters[:, self.primary_column])
+        return log_normaliser(logits, potentials, grid.spread(seen)) - of_number(potentials, number)
 
     def given_gate(self, parameters: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
         """Expectation of each channel; of those behind the gate, given that it is open."""
@@ -219,6 +352,7 @@ class ResponsePlan:
             "heads": [{"head": _NAMES[type(head)], **vars(head)} for head in self.heads],
             "gate": self.gate,
             "excluded_by": self.excluded_by,
+            "together": self.together,
         }
 
     @classmethod
@@ -232,7 +366,7 @@ class ResponsePlan:
             heads.append(_HEADS[entry["head"]](**arguments))
         return cls(
             FeedbackSchema.from_json(value["schema"]), tuple(heads), value["gate"],
-            tuple(tuple(earlier) for earlier in value["excluded_by"]),
+            tuple(tuple(earlier) for earlier in value["excluded_by"]), value["together"],
         )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -12,16 +12,18 @@ from torch import Tensor
 
 from recgym.data.schema import InteractionLog
 from recgym.seeding import child_seed, make_generator
-from recgym.simulators.learned.calibration import calibrate_leaving, calibrate_responses
+from recgym.simulators.learned.calibration import bind_channels, calibrate_leaving, calibrate_responses
 from recgym.simulators.learned.channels import ResponsePlan
 from recgym.simulators.learned.config import LearnedConfig
 from recgym.simulators.learned.context import CONTEXT_NAMES, ItemContext, ItemStream, size_rates
+from recgym.simulators.learned.counts import POTENTIALS, start_potentials
 from recgym.simulators.learned.features import FeatureEncoder
 from recgym.simulators.learned.fitted import FitReport, FittedSimulator, SourceFacts
 from recgym.simulators.learned.leaving import Ends
 from recgym.simulators.learned.lengths import item_lengths
 from recgym.simulators.learned.network import NetworkShape, ResponseNetwork
 from recgym.simulators.learned.notes import notes
+from recgym.simulators.learned.pace import Pace
 from recgym.simulators.learned.passes import running_states
 from recgym.simulators.learned.prepared import Prepared
 from recgym.simulators.learned.rates import RateTables
@@ -31,7 +33,7 @@ from recgym.simulators.learned.sessions import LeaveLabels, SessionFacts, leave_
 from recgym.simulators.learned.set_dynamics import Tail, bend
 from recgym.simulators.learned.set_resample import resample_users
 from recgym.simulators.learned.snapshots import take_snapshots
-from recgym.simulators.learned.steps import Behaviour, exposure_source, simulated_schema
+from recgym.simulators.learned.steps import Behaviour, ExposureSource, exposure_source, simulated_schema
 from recgym.simulators.learned.training import Epoch, Progress, train
 
 __all__ = ["Variation", "fit", "one_thread", "prepare"]
@@ -110,7 +112,8 @@ class _Lesson:
         end_time = float(log.frame["time_s"].max())  # type: ignore[arg-type]
         sessions_known = timed and bool((behaviour.step_session >= 0).any())
         labels = leave_labels(behaviour, end_time if sessions_known else -np.inf, config.session_gap_s)
-        sessions = SessionFacts.of(behaviour, sessions_known, config.mean_session_steps)
+        pace = Pace.fit(behaviour, plan.primary, step_seconds(behaviour, 0.0)) if sessions_known else None
+        sessions = replace(SessionFacts.of(behaviour, sessions_known, config.mean_session_steps), pace=pace)
         pauses = observed_pauses(behaviour, labels, step_seconds(behaviour, sessions.base_step_s), end_time)
         return cls(data, held_out, context, rates, labels, sessions_known, sessions, pauses)
 
@@ -163,7 +166,7 @@ def fit(
     lengths = item_lengths(log.item_features, log.n_items)
     plan = ResponsePlan.fit(
         behaviour.schema, behaviour.row_labels[telling], behaviour.row_observed[telling],
-        lengths[behaviour.row_item[telling]],
+        lengths[behaviour.row_item[telling]], source is ExposureSource.SLATES and int(behaviour.step_size.max()) > 1,
     )  # fmt: skip
     users, items = FeatureEncoder.fit(log.user_features), FeatureEncoder.fit(log.item_features)
     whole = lesson = _Lesson.of(log, behaviour, plan, users, lengths, config)
@@ -229,6 +232,7 @@ def _taught(
     ends = Ends.of(network, data, np.arange(data.behaviour.n_steps))
     refine_leaving(network, data, labels, held_out, states[1], ends, config, seed)
     calibrate_responses(network, plan, data, held_out, states[0])
+    bind_channels(network, plan, data, states[0], make_generator(seed, "bonds"))
     calibrate_leaving(network, labels, held_out, states[1], ends)
     if gaps:
         fit_returning(network, lesson.pauses, states[1], ends, data.behaviour.step_user, config, seed)
@@ -303,7 +307,8 @@ def _initial_network(
     behaviour = data.behaviour
     table: Float32[np.ndarray, "N I"] = items.encode(log.item_features, log.n_items)
     shape = NetworkShape(
-        items=log.n_items, channels=len(plan.schema), parameters=plan.width, profile=data.profile.shape[1],
+        items=log.n_items, channels=len(plan.schema), parameters=plan.width,
+        potentials=POTENTIALS * plan.together, profile=data.profile.shape[1],
         item_features=table.shape[1], context=0 if data.context.shape[1] == 0 else len(CONTEXT_NAMES),
         hidden=config.hidden, item_width=config.item_width, dropout=config.dropout, rivals=log.has_slates, gaps=gaps,
     )  # fmt: skip
@@ -316,7 +321,13 @@ def _initial_network(
     labels, observed = torch.from_numpy(behaviour.row_labels), torch.from_numpy(behaviour.row_observed)
     rows = torch.from_numpy(training)
     with torch.no_grad():
-        network.out.bias.copy_(plan.marginal(labels[rows], observed[rows], data.row_length[rows]))
+        start = plan.marginal(labels[rows], observed[rows], data.row_length[rows])
+        network.out.bias.copy_(start[: plan.width - shape.potentials])
+        if plan.together:
+            taken = (behaviour.row_labels[:, plan.primary] > 0) & behaviour.row_observed[:, plan.primary]
+            numbers = np.bincount(behaviour.row_step, taken, behaviour.n_steps).astype(np.int64)[~held_out]
+            potentials = start_potentials(behaviour.step_size[~held_out], numbers)
+            network.potentials.copy_(torch.from_numpy(potentials).float())
     if shape.context:
         seen = data.context[rows & observed.any(1)]
         spread = seen.std(0, correction=0) if seen.shape[0] else torch.zeros(shape.context)

@@ -19,6 +19,7 @@ from recgym.simulators.learned.config import LearnedConfig
 from recgym.simulators.learned.context import ItemContext, ItemStream
 from recgym.simulators.learned.features import FeatureEncoder
 from recgym.simulators.learned.network import NetworkShape, ResponseNetwork
+from recgym.simulators.learned.pace import Pace
 from recgym.simulators.learned.rates import RateTables
 from recgym.simulators.learned.sessions import SessionFacts
 from recgym.simulators.learned.snapshots import Snapshots
@@ -28,7 +29,7 @@ from recgym.simulators.learned.training import Epoch
 __all__ = ["FitReport", "FittedSimulator", "SourceFacts", "record_gate"]
 
 _FORMAT = "recgym-simulator"
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,7 @@ def _describe(fitted: FittedSimulator) -> dict[str, Any]:
         "sessions": {
             "base_step_s": fitted.sessions.base_step_s,
             "leave_probability": None if np.isnan(leave) else leave,
+            "alike": None if fitted.sessions.pace is None else fitted.sessions.pace.alike,
         },
         "facts": asdict(fitted.facts),
         "report": json.loads(json.dumps(asdict(fitted.report))),
@@ -201,6 +203,7 @@ def _describe(fitted: FittedSimulator) -> dict[str, Any]:
 
 
 _STREAM = tuple(ItemStream.__dataclass_fields__)
+_PACE = ("edges", "low", "high", "added")
 
 
 def _tables(fitted: FittedSimulator) -> dict[str, Tensor]:
@@ -213,6 +216,9 @@ def _tables(fitted: FittedSimulator) -> dict[str, Tensor]:
         "item_lengths": fitted.item_lengths,
         "gaps_s": fitted.sessions.gaps_s,
     }
+    pace = fitted.sessions.pace
+    if pace is not None:
+        tables |= {f"pace.{name}": getattr(pace, name) for name in _PACE}
     if fitted.context is not None:
         arrays |= {"context.first_time": fitted.context.first_time, "context.base": fitted.context.base}
         arrays |= {f"context.{name}": getattr(fitted.context.stream, name) for name in _STREAM}
@@ -232,7 +238,7 @@ def _read(folder: Path, meta: dict[str, Any]) -> FittedSimulator:
         stream = ItemStream(*(arrays[f"context.{name}"] for name in _STREAM))
         context = ItemContext(arrays["context.first_time"], arrays["context.base"], stream)
     leave = meta["sessions"]["leave_probability"]
-    facts, report = meta["facts"], meta["report"]
+    facts, report, alike = meta["facts"], meta["report"], meta["sessions"]["alike"]
     users = pl.read_parquet(folder / "users.parquet")
     return FittedSimulator(
         config=LearnedConfig(**meta["config"]),
@@ -248,7 +254,8 @@ def _read(folder: Path, meta: dict[str, Any]) -> FittedSimulator:
         size_rates=arrays["size_rates"],
         rates=RateTables(arrays["rates.by_position"], arrays["rates.by_item"]),
         sessions=SessionFacts(
-            meta["sessions"]["base_step_s"], float("nan") if leave is None else leave, arrays["gaps_s"]
+            meta["sessions"]["base_step_s"], float("nan") if leave is None else leave, arrays["gaps_s"],
+            None if alike is None else Pace(**{name: tables[f"pace.{name}"] for name in _PACE}, alike=alike),
         ),
         snapshots=Snapshots(*(tables[f"snapshots.{name}"] for name in Snapshots.__dataclass_fields__)),
         facts=SourceFacts(

@@ -31,8 +31,17 @@ class BinaryHead:
 
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         """Bernoulli draws."""
-        one: Tensor = uniform(generator, tuple(parameters.shape[:-1])) < parameters[..., 0].sigmoid()
+        return self.at(parameters, uniform(generator, tuple(parameters.shape[:-1])))
+
+    def at(self, parameters: Tensor, place: Tensor) -> Tensor:
+        """The value at a place between 0 and 1 of the distribution: 1 at large ones."""
+        one: Tensor = place >= torch.sigmoid(-parameters[..., 0])
         return one.float()
+
+    def place(self, parameters: Tensor, number: Tensor, within: Tensor) -> Tensor:
+        """A place at which :meth:`at` is the number; ``within`` (0 to 1) says where in that range."""
+        zero = torch.sigmoid(-parameters[..., 0])
+        return torch.where(number > 0, zero + (1 - zero) * within, zero * within)
 
     def mean(self, parameters: Tensor) -> Tensor:
         """The probability of 1."""
@@ -58,6 +67,14 @@ class RestHead:
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         """Ones."""
         return torch.ones(parameters.shape[:-1], device=parameters.device)
+
+    def at(self, parameters: Tensor, place: Tensor) -> Tensor:
+        """1 everywhere."""
+        return torch.ones_like(place)
+
+    def place(self, parameters: Tensor, number: Tensor, within: Tensor) -> Tensor:
+        """Anywhere."""
+        return within
 
     def mean(self, parameters: Tensor) -> Tensor:
         """1."""

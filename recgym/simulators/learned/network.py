@@ -35,7 +35,9 @@ class NetworkShape:
     Attributes:
         items: N; the embedding of index N is that of unknown items.
         channels: F.
-        parameters: what the heads of all channels need for one item.
+        parameters: what the heads of all channels need for one item, potentials included.
+        potentials: the last of these, which are the same for all items; see
+            :mod:`recgym.simulators.learned.counts`.
         profile: width of the user features.
         item_features: width of the item features.
         context: width of what is known of an item at a time; 0 if the log has no times.
@@ -49,6 +51,7 @@ class NetworkShape:
     items: int
     channels: int
     parameters: int
+    potentials: int
     profile: int
     item_features: int
     context: int
@@ -96,7 +99,8 @@ class ResponseNetwork(nn.Module):
     * coming back: an MLP on [state, user features, mean of what the session's steps brought, log steps and log minutes
       of the session, temper] gives the hazard of each range of the pause.
 
-    An item's vector is its embedding plus a linear map of its features.
+    An item's vector is its embedding plus a linear map of its features. ``bonds`` are the correlations between the
+    answers of channels that none of this explains, see :mod:`recgym.simulators.learned.bonds`.
     """
 
     context_mean: Tensor
@@ -108,6 +112,7 @@ class ResponseNetwork(nn.Module):
     known: Tensor
     item_table: Tensor
     gap_edges: Tensor
+    bonds: Tensor
 
     def __init__(
         self, shape: NetworkShape, schema: FeedbackSchema, largest: Float32[Tensor, "F"] | None = None
@@ -124,7 +129,8 @@ class ResponseNetwork(nn.Module):
         self.step_in = nn.Linear(hidden + shape.profile + 1, hidden)
         self.item_in = nn.Linear(width + shape.context, hidden, bias=False)
         self.interest = nn.Linear(hidden + shape.profile, width)
-        self.match_out = nn.Linear(1, shape.parameters, bias=False)
+        heads = shape.parameters - shape.potentials
+        self.match_out = nn.Linear(1, heads, bias=False)
         self.pair_in = nn.Linear(width + 1, hidden, bias=False)
         self.position = nn.Embedding(MAX_POSITION + 2, hidden)
         nn.init.zeros_(self.position.weight)
@@ -132,7 +138,8 @@ class ResponseNetwork(nn.Module):
         if self.rivals_in is not None:
             nn.init.zeros_(self.rivals_in.weight)
         self.inner = nn.Linear(hidden, hidden)
-        self.out = nn.Linear(hidden, shape.parameters)
+        self.out = nn.Linear(hidden, heads)
+        self.potentials = nn.Parameter(torch.zeros(shape.potentials))
         brought = 2 * shape.channels + 2
         self.leave_in = nn.Linear(hidden + shape.profile + brought + 2, hidden // 2)
         self.leave_out = nn.Linear(hidden // 2, 1)
@@ -150,6 +157,7 @@ class ResponseNetwork(nn.Module):
         self.register_buffer("leave_scale", torch.ones(()))
         self.register_buffer("leave_shift", torch.zeros(()))
         self.register_buffer("gap_edges", torch.zeros(shape.gaps + 1, dtype=torch.float64))
+        self.register_buffer("bonds", torch.eye(shape.channels))
         self.register_buffer("known", torch.zeros(shape.items + 1, dtype=torch.bool))
         self.register_buffer("item_table", torch.zeros(shape.items + 1, shape.item_features))
 
@@ -233,6 +241,8 @@ class ResponseNetwork(nn.Module):
         hidden = self.dropout(nnf.relu_(self.inner(hidden)))
         parameters: Tensor = self.out(hidden)
         parameters += self.match_out(liked.sum(-1, keepdim=True))
+        if self.shape.potentials:
+            parameters = torch.cat([parameters, self.potentials.expand(*parameters.shape[:-1], -1)], -1)
         return parameters * self.logit_scale + self.logit_shift
 
     def leave(

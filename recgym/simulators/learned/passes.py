@@ -22,10 +22,12 @@ class Explained:
 
     Attributes:
         rows: their rows.
+        owner: which of the exposures each row belongs to.
         parameters: parameters of the heads of each row.
     """
 
     rows: Int64[np.ndarray, "r"]
+    owner: Int64[Tensor, "r"]
     parameters: Float32[Tensor, "r W"]
 
 
@@ -160,7 +162,7 @@ def explain(
     part = network.compete(part, together)
     position = torch.from_numpy(behaviour.row_position)[row]
     parameters = network.respond(part[owner], interest[owner], item, vectors, data.repeats[row], position)
-    return Explained(rows, parameters)
+    return Explained(rows, owner, parameters)
 
 
 @torch.no_grad()

@@ -133,8 +133,9 @@ def predict(fitted: FittedSimulator, log: InteractionLog, seed: int = 0) -> Pred
         explained = explain(fitted.network, data, steps[block], states[0][torch.from_numpy(steps[block])])
         lengths = data.row_length[torch.from_numpy(explained.rows)]
         rows.append(explained.rows)
-        positive.append(torch.stack(fitted.plan.positive(explained.parameters), 1).numpy())
-        mean.append(torch.stack(fitted.plan.given_gate(explained.parameters, lengths), 1).numpy())
+        parameters = fitted.plan.alone_rows(explained.parameters, explained.owner)
+        positive.append(torch.stack(fitted.plan.positive(parameters), 1).numpy())
+        mean.append(torch.stack(fitted.plan.given_gate(parameters, lengths), 1).numpy())
     row = np.concatenate(rows)
     labels = behaviour.row_labels[row]
     open_ = fitted.plan.open(torch.from_numpy(labels), torch.from_numpy(behaviour.row_observed[row])).numpy()

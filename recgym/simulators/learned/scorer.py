@@ -59,7 +59,8 @@ class ObservableScorer:
         parameters = self.network.respond(
             step, interest[:, None], items, self.tables.vectors[candidates], repeats, position
         )  # fmt: skip
-        return self.fitted.plan.mean(parameters, self.tables.lengths[candidates])
+        alone = self.fitted.plan.alone_among(parameters, self.slate_size)
+        return self.fitted.plan.mean(alone, self.tables.lengths[candidates])
 
     def _encode(self, history: History) -> Float32[Tensor, "B H"]:
         """The user state that the window leads to."""

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float64
 
 from recgym.data.schema import ChannelKind, FeedbackSchema
 from recgym.simulators.learned.lengths import UNIT_S
+from recgym.simulators.learned.pace import Pace
 from recgym.simulators.learned.steps import Behaviour
 
 MAX_GAPS = 10_000
@@ -63,11 +64,14 @@ class SessionFacts:
         gaps_s: sorted pauses between the end of a session and the start of the user's next, at most 10,000. The pause
             after a user's last logged session is not known and left out, so long absences are under-represented; the
             return model of the learned users makes up for that.
+        pace: pauses between the steps of a session; None if they are not drawn, and every step takes its durations
+            and the base.
     """
 
     base_step_s: float
     leave_probability: float
     gaps_s: Float64[np.ndarray, "gaps"]
+    pace: Pace | None = None
 
     @classmethod
     def of(cls, behaviour: Behaviour, learnable: bool, mean_session_steps: float) -> "SessionFacts":

@@ -108,8 +108,9 @@ class Tail:
             labels = torch.from_numpy(behaviour.row_labels[explained.rows])
             observed = torch.from_numpy(behaviour.row_observed[explained.rows])
             losses = self.plan.nll(explained.parameters, labels, observed, self.data.row_length[rows]).sum(1)
-            user = behaviour.step_user[behaviour.row_step[explained.rows]]
-            total += np.bincount(user, losses.double().numpy(), total.size)
+            counts = self.plan.count_nll(explained.parameters, labels, observed, explained.owner, steps.size)
+            losses = counts.index_add(0, explained.owner, losses)
+            total += np.bincount(behaviour.step_user[steps], losses.double().numpy(), total.size)
         total += self._leave_loss(network, states[1], total.size)
         return total
 

@@ -32,6 +32,8 @@ class SetState(NamedTuple):
     brought: Float32[Tensor, "B two_F_plus_2"]
     recent: Int64[Tensor, "B T_plus_1"]
     written: Int64[Tensor, "B"]
+    pace: Float32[Tensor, "B"]
+    haste: Float32[Tensor, "B"]
     member: Int64[Tensor, "B"]
     views: Float32[Tensor, "B V H"]
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from recgym.arrays import device_of, integers, permutation
 from recgym.files import atomic_folder, read_json, write_json
 from recgym.simulators.base import Observed, UserModel
+from recgym.simulators.learned.bonds import bond_factor
 from recgym.simulators.learned.fitted import FittedSimulator
 from recgym.simulators.learned.newcomers import Newcomers
 from recgym.simulators.learned.returns import draw_pause
@@ -24,7 +25,7 @@ __all__ = ["SimulatorSet", "is_set"]
 
 _FORMAT, _VERSION, _MARKER = "recgym-simulator-set", 1, "set.json"
 _RESPONDING = ("hidden", "profile", "recent")
-_FEELING = ("hidden", "profile", "clock_s", "start_s", "last_s", "steps", "temper")
+_FEELING = ("hidden", "profile", "clock_s", "start_s", "last_s", "steps", "temper", "haste")
 _RETURNING = ("hidden", "profile", "clock_s", "start_s", "steps", "temper", "brought")
 
 
@@ -58,7 +59,7 @@ class SimulatorSet(UserModel[SetState]):
         ValueError: there are no members, they are not of one log, or ``by_row`` names one that is not there.
     """
 
-    hidden_fields: ClassVar[tuple[str, ...]] = ("hidden", "temper", "brought", "views")
+    hidden_fields: ClassVar[tuple[str, ...]] = ("hidden", "temper", "brought", "pace", "haste", "views")
     runs_on_numpy: ClassVar[bool] = False
 
     def __init__(
@@ -80,6 +81,9 @@ class SimulatorSet(UserModel[SetState]):
         self.newcomers = newcomers
         self._stack = Stack(self.members, device, newcomers)
         self._users = self._stack.users
+        factors = [bond_factor(member.plan, member.network.bonds) for member in self.members]
+        bound = [factor for factor in factors if factor is not None]
+        self._factors = torch.stack(bound).to(device) if bound else None
         self._fixed = None if by_row is None else torch.tensor(self.by_row, device=device)
         self.schema = self._users.schema
         self.num_items = self._users.num_items
@@ -131,7 +135,8 @@ class SimulatorSet(UserModel[SetState]):
     @torch.no_grad()
     def respond(self, state: SetState, slate: Int64[Array, "B K"], generator: Generator) -> Response:
         """See :class:`UserModel`."""
-        return self._users.answer(self._parameters(state, slate), slate, generator)
+        factor = None if self._factors is None else self._factors[state.member]
+        return self._users.answer(self._parameters(state, slate), slate, generator, factor)
 
     @torch.no_grad()
     def expected(self, state: SetState, slate: Int64[Array, "B K"]) -> Response:
@@ -189,7 +194,8 @@ class SimulatorSet(UserModel[SetState]):
         users = only(plain(state), *_RESPONDING)
         parameters = self._stack.all(_parameters, state.views.transpose(0, 1), users, slate)
         lengths = self._users.tables.lengths[slate].expand(parameters.shape[:-1])
-        return self._users.fitted.plan.mean(parameters, lengths)
+        plan = self._users.fitted.plan
+        return plan.mean(plan.alone(parameters), lengths)
 
     def uncertainty(
         self, state: SetState, slate: Int64[Array, "B K"], weights: Mapping[str, float] | None = None

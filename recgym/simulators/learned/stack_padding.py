@@ -51,7 +51,7 @@ def _blocks(shape: NetworkShape) -> dict[str, tuple[_Sizes, ...]]:
         "pair_in": (h, (*d, 1)),
         "rivals_in": (h, h),
         "inner": (h, h),
-        "out": ((shape.parameters,), h),
+        "out": ((shape.parameters - shape.potentials,), h),
         "leave_in": (half, (*user, *brought, 2)),
         "leave_out": ((1,), half),
         "return_in": (half, (*user, *brought, 3)),

@@ -62,14 +62,15 @@ class _Trainer:
         behaviour = self.data.behaviour
         labels = torch.from_numpy(behaviour.row_labels[explained.rows])
         observed = torch.from_numpy(behaviour.row_observed[explained.rows])
-        counts = behaviour.step_rows[steps + 1] - behaviour.step_rows[steps]
-        rows = torch.from_numpy(np.repeat(use, counts))
+        rows = torch.from_numpy(use)[explained.owner]
         lengths = self.data.row_length[torch.from_numpy(explained.rows)]
         responses = (self.plan.nll(explained.parameters, labels, observed, lengths) * rows[:, None]).sum()
         leaving = nnf.binary_cross_entropy_with_logits(
             leave, torch.from_numpy(self.labels.last[steps]).float(), reduction="none"
         )
         known = torch.from_numpy(self.labels.known[steps] & use)
+        counts_loss = self.plan.count_nll(explained.parameters, labels, observed, explained.owner, steps.size)
+        responses = responses + (counts_loss * torch.from_numpy(use)).sum()
         return responses + (leaving * known).sum(), int(rows.sum())
 
     def epoch(self, optimiser: torch.optim.Optimizer, number: int, rate: Callable[[float], float], seed: int) -> float:
@@ -123,7 +124,7 @@ def train(
     """Train the network in place and leave it with the weights of its best validation loss.
 
     Loss of a row: the sum over its observed channels of the negative log-likelihood, those behind the gate only where
-    it is open; of an exposure: binary cross-entropy of leaving on top.
+    it is open; of an exposure: what the number of items taken adds to that, and binary cross-entropy of leaving.
 
     Args:
         network: freshly initialised.

@@ -9,9 +9,10 @@ import torch.nn.functional as nnf
 from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
 
-from recgym.arrays import device_of, uniform
+from recgym.arrays import device_of, normal, uniform
 from recgym.simulators.base import Observed, UserModel
 from recgym.simulators.choice import repeated_items
+from recgym.simulators.learned.bonds import bond_factor, correlated_places
 from recgym.simulators.learned.fitted import FittedSimulator
 from recgym.simulators.learned.network import gap_feature
 from recgym.simulators.learned.newcomers import LoggedUsers, Newcomers
@@ -39,6 +40,8 @@ class LearnedState(NamedTuple):
         brought: sum over the steps of the session of what each brought.
         recent: ring of the last T consumed items; N where there is none; the last column is a waste bin.
         written: items written to the ring.
+        pace: how slow the user is, as a normal score among those of the log.
+        haste: where the time of the coming step lies among those of the log, from 0 to 1.
     """
 
     hidden: Float32[Tensor, "B H"]
@@ -53,6 +56,8 @@ class LearnedState(NamedTuple):
     brought: Float32[Tensor, "B two_F_plus_2"]
     recent: Int64[Tensor, "B T_plus_1"]
     written: Int64[Tensor, "B"]
+    pace: Float32[Tensor, "B"]
+    haste: Float32[Tensor, "B"]
 
 
 class Felt(NamedTuple):
@@ -77,12 +82,15 @@ class LearnedUsers(UserModel[LearnedState]):
     ================  ==================================================================================================
     new users         state, profile and record of consumption from a :class:`Newcomers`; by default those at the
                       start of a logged session, drawn at random
-    response          drawn for each position, from the response network, which sees the whole slate; channels behind a
-                      gate only where it opens
+    response          drawn from the response network, which sees the whole slate: which items are taken for all
+                      positions together, the rest for each, channels bound to each other as in the log; those behind
+                      a gate only where it opens
     state             a GRU moves where anything was consumed; slates passed over leave it as it is
     leaving           a Bernoulli draw after each step from the leave head, in which the temper counts: a patience that
                       each slate adds to or takes from (a fixed probability if the log has no times)
-    time of a step    the durations among the feedback + the log's median of the rest, at least 1 s
+    time of a step    drawn from the log's steps that took about as long, slow users staying slow; see
+                      :class:`recgym.simulators.learned.pace.Pace` (the durations among the feedback and the log's
+                      median of the rest, if the log has too few pauses)
     return            a pause drawn from the return head, given state, profile and what the session brought; never, for
                       who is not back within the longest time that the log can tell of, or if it shows no return
     items             what is known of an item (age, popularity, rates) stands still at the end of the log
@@ -96,7 +104,7 @@ class LearnedUsers(UserModel[LearnedState]):
         newcomers: where users come from; :class:`LoggedUsers` if None.
     """
 
-    hidden_fields: ClassVar[tuple[str, ...]] = ("hidden", "temper", "brought")
+    hidden_fields: ClassVar[tuple[str, ...]] = ("hidden", "temper", "brought", "pace", "haste")
     runs_on_numpy: ClassVar[bool] = False
 
     def __init__(self, fitted: FittedSimulator, device: str = "cpu", newcomers: Newcomers | None = None) -> None:
@@ -111,7 +119,10 @@ class LearnedUsers(UserModel[LearnedState]):
         self._arrivals = self.newcomers.on(device)
         self._records = fitted.snapshots.with_blank(fitted.n_items).to(device)
         self._seconds = torch.from_numpy(seconds_of(fitted.schema)).float().to(device)
-        self._has_clock = bool(self._seconds.any())
+        factor = bond_factor(fitted.plan, fitted.network.bonds)
+        self._factor = None if factor is None else factor.to(device)
+        pace = fitted.sessions.pace
+        self._pace = None if pace is None else pace.to(device)
 
     def on(self, device: str) -> "LearnedUsers":
         """See :class:`UserModel`."""
@@ -125,13 +136,19 @@ class LearnedUsers(UserModel[LearnedState]):
         record = self._records.items[arrivals.snapshot]
         nought = torch.zeros(n, dtype=torch.float64, device=device)
         count = torch.zeros(n, dtype=torch.int64, device=device)
+        pace = normal(generator, (n,))
         return LearnedState(
             hidden=arrivals.hidden, profile=arrivals.profile, snapshot=arrivals.snapshot,
             steps=count, clock_s=nought, start_s=nought, last_s=arrivals.last_s,
             left=torch.zeros(n, dtype=torch.bool, device=device),
             temper=torch.zeros(n, device=device), brought=torch.zeros(n, 2 * len(self.schema) + 2, device=device),
             recent=torch.cat([record, torch.full_like(record[:, :1], self.num_items)], 1), written=count,
+            pace=pace, haste=self._haste(pace, generator),
         )  # fmt: skip
+
+    def _haste(self, pace: Float32[Tensor, "B"], generator: Generator) -> Float32[Tensor, "B"]:
+        """Where the time of the coming step lies among those of the log."""
+        return torch.full_like(pace, 0.5) if self._pace is None else self._pace.draw(pace, generator)
 
     def _log_size(self, slate: Tensor) -> Tensor:
         low, high = self.fitted.facts.sizes
@@ -163,15 +180,34 @@ class LearnedUsers(UserModel[LearnedState]):
         """See :class:`UserModel`."""
         return self.mean(self.parameters(state, slate), slate)
 
-    def answer(self, parameters: Float32[Tensor, "B K W"], slate: Tensor, generator: Generator) -> Response:
-        """Draw what the response heads say of a slate."""
-        feedback = self.fitted.plan.sample(parameters, generator, self.tables.lengths[slate])
-        return Response(_without_repeats(feedback, slate))
+    def answer(
+        self,
+        parameters: Float32[Tensor, "B K W"],
+        slate: Tensor,
+        generator: Generator,
+        factor: Float32[Tensor, "B F F"] | None = None,
+    ) -> Response:
+        """Draw what the response heads say of a slate.
+
+        Args:
+            parameters: see :meth:`parameters`.
+            slate: the items.
+            generator: source of the draws.
+            factor: how the channels of each user go together, see
+                :func:`recgym.simulators.learned.bonds.bond_factor`; as in this simulator if None.
+        """
+        factor = self._factor if factor is None else factor
+        plan, shown = self.fitted.plan, _shown(slate)
+        chosen = plan.choose(parameters, generator, shown)
+        places = None if factor is None else correlated_places(factor, tuple(slate.shape), generator)
+        feedback = plan.sample(parameters, generator, self.tables.lengths[slate], chosen, places)
+        return Response(feedback if shown is None else feedback * shown[..., None])
 
     def mean(self, parameters: Float32[Tensor, "B K W"], slate: Tensor) -> Response:
         """The expectation of :meth:`answer`."""
-        mean = self.fitted.plan.mean(parameters, self.tables.lengths[slate])
-        return Response(_without_repeats(mean, slate))
+        plan, shown = self.fitted.plan, _shown(slate)
+        mean = plan.mean(plan.alone(parameters, shown), self.tables.lengths[slate])
+        return Response(mean if shown is None else mean * shown[..., None])
 
     @torch.no_grad()
     def advance(
@@ -213,7 +249,7 @@ class LearnedUsers(UserModel[LearnedState]):
         return state._replace(
             hidden=felt.hidden, steps=state.steps + 1, clock_s=clock, left=state.left | leaving, temper=felt.temper,
             last_s=torch.where(taken.any(1), clock, state.last_s), brought=state.brought + felt.summary,
-            recent=recent, written=written,
+            recent=recent, written=written, haste=self._haste(state.pace, generator),
         )  # fmt: skip
 
     def _summary(self, slate: Tensor, feedback: Tensor, count: Tensor) -> Tensor:
@@ -239,8 +275,11 @@ class LearnedUsers(UserModel[LearnedState]):
 
     def step_seconds(self, state: LearnedState, slate: Int64[Array, "B K"], response: Response) -> Float32[Array, "B"]:
         """See :class:`UserModel`."""
-        base = torch.full((slate.shape[0],), self.fitted.sessions.base_step_s, device=slate.device)
-        return base + (response.feedback @ self._seconds).sum(1) if self._has_clock else base
+        spent = (response.feedback @ self._seconds).sum(1)
+        if self._pace is None:
+            return spent + self.fitted.sessions.base_step_s
+        taken = (response.feedback[..., self.fitted.plan.primary] > 0).any(1)
+        return self._pace.seconds(state.haste, spent, taken)
 
     def return_gap(self, state: LearnedState, generator: Generator) -> Float64[Array, "B"]:
         """See :class:`UserModel`."""
@@ -281,9 +320,9 @@ class LearnedUsers(UserModel[LearnedState]):
         return Observed(profile=state.profile, history=history)
 
 
-def _without_repeats(feedback: Float32[Tensor, "B K F"], slate: Int64[Tensor, "B K"]) -> Float32[Tensor, "B K F"]:
-    """An item that an earlier position already shows gets nothing."""
-    return feedback if slate.shape[1] == 1 else feedback * ~repeated_items(slate)[..., None]
+def _shown(slate: Int64[Tensor, "B K"]) -> Bool[Tensor, "B K"] | None:
+    """Positions that hold an item which no earlier position shows; the others get nothing. None: all do."""
+    return None if slate.shape[1] == 1 else ~repeated_items(slate)
 
 
 def _write(

@@ -82,7 +82,7 @@ def test_another_version_is_refused(folder: Path) -> None:
     meta = json.loads((folder / "simulator.json").read_text())
     for version in (1, 99):
         (folder / "simulator.json").write_text(json.dumps({**meta, "version": version}))
-        with pytest.raises(ValueError, match=rf"version {version} of the format, expected 2: fit it again"):
+        with pytest.raises(ValueError, match=rf"version {version} of the format, expected 3: fit it again"):
             FittedSimulator.load(folder)
 
 

@@ -8,8 +8,8 @@ from recgym.simulators.learned.network import NetworkShape, ResponseNetwork
 
 SCHEMA = FeedbackSchema((Channel("click", ChannelKind.BINARY),))
 SHAPE = NetworkShape(
-    items=5, channels=1, parameters=1, profile=2, item_features=0, context=0, hidden=8, item_width=4, dropout=0.0,
-    rivals=True, gaps=3,
+    items=5, channels=1, parameters=1, potentials=0, profile=2, item_features=0, context=0, hidden=8, item_width=4,
+    dropout=0.0, rivals=True, gaps=3,
 )  # fmt: skip
 
 
