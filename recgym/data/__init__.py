@@ -1,6 +1,6 @@
 """Logs of user behaviour: one schema, one reader a public format, sessions, splits and batches."""
 
-from recgym.data.batches import HistoryBatch, histories, history_before, iter_histories
+from recgym.data.batches import Events, HistoryBatch, consumed_events, histories, history_before, iter_histories
 from recgym.data.describe import ChannelSummary, LogDescription, SlateSizes, describe
 from recgym.data.export import to_frame, write_csv
 from recgym.data.pieces import iter_log, scan_log
@@ -14,7 +14,7 @@ __all__ = [
     "Channel", "ChannelKind", "FeedbackSchema", "InteractionLog", "LeftOut",
     "READERS", "convert_log", "iter_log", "read_log", "scan_log",
     "LeaveOneOut", "Split", "leave_one_out", "sessionise", "split_by_time", "split_by_user", "split_each_user",
-    "HistoryBatch", "histories", "history_before", "iter_histories",
+    "Events", "consumed_events", "HistoryBatch", "histories", "history_before", "iter_histories",
     "ChannelSummary", "LogDescription", "SlateSizes", "describe",
     "iid_log", "markov_log", "random_transitions", "zipf_popularity",
     "to_frame", "write_csv",

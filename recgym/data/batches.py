@@ -12,7 +12,7 @@ from recgym.arrays import permutation, to_numpy
 from recgym.data.schema import InteractionLog
 from recgym.types import Array, Generator, History
 
-__all__ = ["HistoryBatch", "histories", "history_before", "iter_histories"]
+__all__ = ["Events", "HistoryBatch", "consumed_events", "histories", "history_before", "iter_histories"]
 
 
 class HistoryBatch(NamedTuple):
@@ -27,13 +27,23 @@ class HistoryBatch(NamedTuple):
     history: History
 
 
-class _Events(NamedTuple):
-    """What was consumed, sorted by user and time; user u has the events ``start[u]`` to ``start[u + 1] - 1``."""
+class Events(NamedTuple):
+    """What was consumed, sorted by user and time; user u has the events ``start[u]`` to ``start[u + 1] - 1``.
+
+    Attributes:
+        items: item ids.
+        feedback: one column a channel; feedback that was not observed is 0.
+        time_s: in the unit of the log.
+        user: whose event each is.
+        session: as in the log; -1 where unknown.
+        start: first event of each user, and the number of events at the end.
+    """
 
     items: Int64[np.ndarray, "E"]
     feedback: Float32[np.ndarray, "E F"]
     time_s: Float64[np.ndarray, "E"]
     user: Int64[np.ndarray, "E"]
+    session: Int64[np.ndarray, "E"]
     start: Int64[np.ndarray, "U"]
 
 
@@ -52,7 +62,7 @@ def histories(log: InteractionLog, window: int, device: str = "cpu") -> History:
         ValueError: the window is not positive.
     """
     _check_positive("window", window)
-    events = _events(log)
+    events = consumed_events(log)
     return _gather(events, events.start[:-1], events.start[1:], window, log.n_items, device)
 
 
@@ -85,7 +95,7 @@ def history_before(
         )
     if np.isnan(times).any():
         raise ValueError(f"{log.source}: a queried time is NaN, a time in the unit of the log was expected")
-    events = _events(log)
+    events = consumed_events(log)
     # Times become ranks, so that user and time fit one sorted integer key: no float is added to a large number.
     moments = np.unique(events.time_s)
     span = len(moments) + 1
@@ -114,7 +124,7 @@ def iter_histories(
     """
     _check_positive("window", window)
     _check_positive("batch size", batch_size)
-    events = _events(log)
+    events = consumed_events(log)
     lengths = np.diff(events.start)
     pieces = -(-lengths // window)
     users = np.repeat(np.arange(log.n_users), pieces)
@@ -136,19 +146,20 @@ def _check_positive(name: str, value: int) -> None:
         raise ValueError(f"the {name} must be at least 1, found {value}")
 
 
-def _events(log: InteractionLog) -> _Events:
+def consumed_events(log: InteractionLog) -> Events:
+    """All that was consumed, see :attr:`InteractionLog.consumed`, as flat arrays."""
     frame = log.frame.filter(log.consumed)
     feedback = frame.select(pl.col(name).fill_null(0.0) for name in log.schema.names).to_numpy()
     user = frame["user"].to_numpy()
     counts = np.bincount(user, minlength=log.n_users)
-    return _Events(
+    return Events(
         frame["item"].to_numpy(), np.ascontiguousarray(feedback, dtype=np.float32), frame["time_s"].to_numpy(), user,
-        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        frame["session"].fill_null(-1).to_numpy(), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
     )  # fmt: skip
 
 
 def _gather(
-    events: _Events,
+    events: Events,
     starts: Int64[np.ndarray, "B"],
     ends: Int64[np.ndarray, "B"],
     window: int,
@@ -160,7 +171,7 @@ def _gather(
     mask = index >= starts[:, None]
     if len(events.items) == 0:
         index = np.zeros_like(index)
-        events = _Events(*(np.zeros((1, *array.shape[1:]), array.dtype) for array in events))
+        events = Events(*(np.zeros((1, *array.shape[1:]), array.dtype) for array in events))
     index = np.where(mask, index, 0)
     arrays = (
         np.where(mask, events.items[index], padding),
