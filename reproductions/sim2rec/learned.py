@@ -1,9 +1,8 @@
 """The learned setting: a log of known users, simulators fitted to it, and policies that go back to the truth."""
 
-import json
 import time
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +30,11 @@ from recgym.evaluation.oracle import OneStepOracle
 from recgym.evaluation.policy_family import policy_family
 from recgym.evaluation.ranking_agreement import RankingConfig, ranking_agreement
 from recgym.evaluation.rollout import rollout
-from recgym.files import write_json
 from recgym.seeding import make_generator
 from recgym.simulators import ShortVideoConfig
 from recgym.simulators.learned import FittedSimulator, SetConfig, SimulatorSet, fit_set
 from reproductions.claims import Claim, difference
+from reproductions.sim2rec.running import kept
 
 __all__ = ["LearnedJob", "World", "claims", "rows", "run_learned", "run_reference"]
 
@@ -125,10 +124,10 @@ class LearnedJob:
 
 def run_learned(job: LearnedJob, folder: Path) -> dict[str, Any]:
     """Train one arm on learned users and test it on true ones; the result is kept."""
-    done = folder / f"{job.key}.json"
-    if done.exists():
-        known: dict[str, Any] = json.loads(done.read_text())
-        return known
+    return kept(folder / f"{job.key}.json", partial(_trained, job, folder))
+
+
+def _trained(job: LearnedJob, folder: Path) -> dict[str, Any]:
     torch.set_num_threads(1)
     world = World(folder)
     config = RecurrentPPOConfig(gae_lambda=0.98, learning_rate=3e-3, rollout_steps=32, batch_steps=2000)
@@ -139,12 +138,10 @@ def run_learned(job: LearnedJob, folder: Path) -> dict[str, Any]:
     agent.learn(job.steps)
     seconds = time.perf_counter() - start
     policy = agent.policy(GROUP)
-    result = {
+    return {
         "arm": job.arm, "seed": job.seed, "steps": agent.steps, "seconds": round(seconds, 1),
         "learned": _value(policy, task), "truth": _value(world.in_truth(policy), world.truth),
     }  # fmt: skip
-    write_json(done, result)
-    return result
 
 
 def _value(policy: Any, task: Task) -> float:
@@ -153,11 +150,11 @@ def _value(policy: Any, task: Task) -> float:
 
 
 def run_reference(folder: Path) -> dict[str, Any]:
-    """What simple policies are worth in the truth, and how the set ranks a family of policies."""
-    done = folder / "learned_reference.json"
-    if done.exists():
-        known: dict[str, Any] = json.loads(done.read_text())
-        return known
+    """What simple policies are worth in the truth, and how the set ranks a family of policies; kept."""
+    return kept(folder / "learned_reference.json", partial(_reference, folder))
+
+
+def _reference(folder: Path) -> dict[str, Any]:
     torch.set_num_threads(1)
     world = World(folder)
     first, task = world.members[0], world.task(None)
@@ -171,9 +168,7 @@ def run_reference(folder: Path) -> dict[str, Any]:
     agreement = ranking_agreement(
         family, world.truth, task, in_truth=world.in_truth, config=RankingConfig(users=500, seeds=(0, 1))
     )
-    result = {"values": values, "ranking": agreement.to_json()}
-    write_json(done, result)
-    return result
+    return {"values": values, "ranking": agreement.to_json()}
 
 
 def rows(runs: list[dict[str, Any]], reference: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,11 +5,30 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["run_all"]
+from recgym.files import read_json, write_json
+
+__all__ = ["kept", "run_all"]
 
 Work = TypeVar("Work")
+Made = TypeVar("Made")
+
+
+def kept(path: Path, make: Callable[[], Made]) -> Made:
+    """What stands in a JSON file; where there is none, what is made for it.
+
+    Args:
+        path: the file.
+        make: gives what JSON can hold; called if there is no file.
+    """
+    if path.exists():
+        known: Made = read_json(path)
+        return known
+    made = make()
+    write_json(path, made)
+    return made
 
 
 def run_all(work: Callable[[Work], Any], jobs: Sequence[Work], workers: int) -> list[Any]:

@@ -1,7 +1,7 @@
 """Training runs on long-term satisfaction, and what they are worth in worlds that they never saw."""
 
-import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from recgym.agents.recurrent import RecurrentPolicy, RecurrentPPO
 from recgym.encoders import linear_probe
 from recgym.envs.long_term_satisfaction import task
 from recgym.envs.simulation import Simulation
-from recgym.files import write_json
+from recgym.files import read_json, write_json
 from recgym.seeding import make_generator
 from recgym.simulators.satisfaction_oracle import solve
 from reproductions.sim2rec.arms import ARMS, CHOCS, TARGET, Job
+from reproductions.sim2rec.running import kept
 
 __all__ = ["bounds", "probe", "run_job", "serve"]
 
@@ -57,16 +58,14 @@ def serve(policy: RecurrentPolicy | None, choc: float, users: int) -> np.ndarray
 
 def bounds(choc: int, users: int, folder: Path) -> dict[str, float]:
     """Mean return of the test users under the exact per-user oracle and a random policy; kept in the folder."""
-    path = folder / f"bounds_{choc}_{users}.json"
-    if path.exists():
-        known: dict[str, float] = json.loads(path.read_text())
-        return known
+    return kept(folder / f"bounds_{choc}_{users}.json", partial(_bounds, choc, users))
+
+
+def _bounds(choc: int, users: int) -> dict[str, float]:
     state = _unseen(float(choc), users).users
     blocks = [slice(start, start + 250) for start in range(0, users, 250)]  # a grid of all at once is large
     oracle = [solve(state.memory[b], state.sensitivity[b], float(choc), grid=81).start_value() for b in blocks]
-    made = {"oracle": float(torch.cat(oracle).mean()), "random": float(serve(None, float(choc), users).mean())}
-    write_json(path, made)
-    return made
+    return {"oracle": float(torch.cat(oracle).mean()), "random": float(serve(None, float(choc), users).mean())}
 
 
 @torch.no_grad()
@@ -104,10 +103,10 @@ def probe(policy: RecurrentPolicy, trained: tuple[int, ...], seed: int) -> dict[
 
 def run_job(job: Job, folder: Path, users: int, tests: tuple[int, ...]) -> dict[str, Any]:
     """Train one arm, or go on where it was left, and test it; the result is kept, and so is the policy."""
-    done = folder / f"{job.key}.json"
-    if done.exists():
-        known: dict[str, Any] = json.loads(done.read_text())
-        return known
+    return kept(folder / f"{job.key}.json", partial(_trained, job, folder, users, tests))
+
+
+def _trained(job: Job, folder: Path, users: int, tests: tuple[int, ...]) -> dict[str, Any]:
     torch.set_num_threads(1)
     start = time.perf_counter()
     place = folder / job.key
@@ -115,7 +114,7 @@ def run_job(job: Job, folder: Path, users: int, tests: tuple[int, ...]) -> dict[
     agent = job.agent()
     if (place / "checkpoint").exists():
         agent = RecurrentPPO.load(place, agent.task)
-        before = float(json.loads((place / "clock.json").read_text()))
+        before = float(read_json(place / "clock.json"))
     while agent.steps < job.steps:
         agent.learn_some(job.steps, 1_000_000)
         agent.save(place / "checkpoint")
@@ -130,7 +129,6 @@ def run_job(job: Job, folder: Path, users: int, tests: tuple[int, ...]) -> dict[
         result["probe"] = probe(agent.policy(GROUP), job.worlds(), job.seed)
         alone = serve(agent.policy(1), float(TARGET), users).mean()
         result["alone"] = _normalised(alone, bounds(TARGET, users, folder))
-    write_json(done, result)
     return result
 
 
