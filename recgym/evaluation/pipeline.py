@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from scipy.stats import kendalltau
 
-from recgym.agents.base import MappedPolicy, Policy, RandomPolicy, ScoredPolicy, popularity_scores
+from recgym.agents.base import Policy, RandomPolicy, ScoredPolicy, popularity_scores
 from recgym.agents.sb3 import PPOConfig, SB3Agent
-from recgym.arrays import from_numpy, to_numpy
 from recgym.data.describe import describe
 from recgym.data.schema import InteractionLog
 from recgym.data.splits import Split, split_by_time, split_each_user
@@ -23,6 +21,7 @@ from recgym.evaluation.baselines import action_spec, greedy_by_model, item_popul
 from recgym.evaluation.fidelity import check_fidelity
 from recgym.evaluation.oracle import OneStepOracle
 from recgym.evaluation.rollout import rollout
+from recgym.evaluation.truth import in_truth
 from recgym.seeding import child_seed
 from recgym.simulators.learned import FittedSimulator, LearnedConfig, fit, record_gate
 
@@ -186,14 +185,7 @@ def _compare(
     config: PipelineConfig,
 ) -> dict[str, Any]:
     """How far the learned users are from the true ones: the same policies, which see profiles as the log has them."""
-
-    def as_logged(observation: dict[str, Any]) -> dict[str, Any]:
-        profile = to_numpy(observation["profile"])
-        frame = pl.DataFrame(profile, schema=None if train.user_features is None else train.user_features.schema)
-        encoded = fitted.users.encode(frame, profile.shape[0])
-        return {**observation, "profile": from_numpy(encoded, str(observation["profile"].device))}
-
-    results = {name: _summary(MappedPolicy(policy, as_logged), truth.task, config) for name, policy in policies.items()}
+    results = {name: _summary(in_truth(policy, fitted, train), truth.task, config) for name, policy in policies.items()}
     results["one-step oracle"] = {**_summary(OneStepOracle, truth.task, config), "oracle": True}
     names = list(policies)
     learned, true = ([table[name]["return"] for name in names] for table in (returns, results))

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 
 from recgym.agents import (
-    MappedPolicy,
     Policy,
     RandomPolicy,
     RecurrentPPO,
@@ -19,7 +17,6 @@ from recgym.agents import (
     ScoredPolicy,
     Sim2RecConfig,
 )
-from recgym.arrays import from_numpy, to_numpy
 from recgym.data import InteractionLog
 from recgym.envs import Task
 from recgym.envs.learned_users import task as learned_users
@@ -30,6 +27,7 @@ from recgym.evaluation.oracle import OneStepOracle
 from recgym.evaluation.policy_family import policy_family
 from recgym.evaluation.ranking_agreement import RankingConfig, ranking_agreement
 from recgym.evaluation.rollout import rollout
+from recgym.evaluation.truth import in_truth
 from recgym.seeding import make_generator
 from recgym.simulators import ShortVideoConfig
 from recgym.simulators.learned import FittedSimulator, SetConfig, SimulatorSet, fit_set
@@ -91,15 +89,7 @@ class World:
 
     def in_truth(self, policy: Policy[Any]) -> Policy[Any]:
         """A policy of learned users, put before true ones: profiles are encoded as those of the log were."""
-        encoder, features = self.members[0].users, self.log.user_features
-        assert features is not None
-
-        def as_logged(observation: dict[str, Any]) -> dict[str, Any]:
-            profile = to_numpy(observation["profile"])
-            encoded = encoder.encode(pl.DataFrame(profile, schema=features.schema), profile.shape[0])
-            return {**observation, "profile": from_numpy(encoded, str(observation["profile"].device))}
-
-        return MappedPolicy(policy, as_logged)
+        return in_truth(policy, self.members[0], self.log)
 
 
 @dataclass(frozen=True)

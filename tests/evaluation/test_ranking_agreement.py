@@ -1,13 +1,11 @@
 import json
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 
-from recgym.agents.base import MappedPolicy, Policy, RandomPolicy, ScoredPolicy
-from recgym.arrays import from_numpy, to_numpy
+from recgym.agents.base import Policy, RandomPolicy, ScoredPolicy
 from recgym.data import InteractionLog
 from recgym.envs.learned_users import task as learned_task
 from recgym.envs.task import Task
@@ -15,6 +13,7 @@ from recgym.evaluation.baselines import action_spec
 from recgym.evaluation.embedded import EmbeddedLog, embedded_log
 from recgym.evaluation.policy_family import policy_family
 from recgym.evaluation.ranking_agreement import RankingAgreement, RankingConfig, ranking_agreement
+from recgym.evaluation.truth import in_truth
 from recgym.simulators.learned import LearnedConfig, fit
 
 SMALL = RankingConfig(users=64, seeds=(0,), max_steps=60, replicates=300)
@@ -39,18 +38,8 @@ def agreement(log: InteractionLog, truth: Task, keep: int) -> RankingAgreement:
     )  # fmt: skip
     family = policy_family(fitted, log, world, "watch_time")
     assert len(family) >= 10
-    features = log.user_features
-    assert features is not None
-
-    def as_logged(observation: dict[str, Any]) -> dict[str, Any]:
-        profile = to_numpy(observation["profile"])
-        encoded = fitted.users.encode(pl.DataFrame(profile, schema=features.schema), profile.shape[0])
-        return {**observation, "profile": from_numpy(encoded, str(observation["profile"].device))}
-
     chosen = dict(list(family.items())[:keep])
-    return ranking_agreement(
-        chosen, truth, world, in_truth=lambda policy: MappedPolicy(policy, as_logged), config=SMALL
-    )
+    return ranking_agreement(chosen, truth, world, in_truth=partial(in_truth, fitted=fitted, log=log), config=SMALL)
 
 
 def test_users_learned_from_a_log_rank_policies_better_than_chance() -> None:
