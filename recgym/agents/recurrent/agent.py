@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,6 @@ class RecurrentPPO:
         self._simulation = simulation
         blank = torch.full((num_envs, task.slate_size), self._features.padding)
         width = int(self._features(simulation.observation(), blank).shape[1])
-        self.features_width = width
         self._scale = RunningScale(width)
         ppo, world = _parts(config)
         self._ppo = ppo
@@ -95,8 +95,6 @@ class RecurrentPPO:
         group = simulation.group()
         self._returns = ReturnScale(1 if group is None else int(group.max()) + 1)
         self._generator = make_generator(seed, "learner")
-        self._collector: Collector | None = None
-        self._started = 0
 
     def learn(
         self,
@@ -144,13 +142,16 @@ class RecurrentPPO:
             if bar is not None:
                 bar.update(self.steps, f"return {self.curve.points[-1].mean:.4g}" if self.curve.points else None)
 
+    @cached_property
+    def _collector(self) -> Collector:
+        """Made when learning begins: a checkpoint may put another scale in place before that."""
+        return Collector(self._simulation, self._network, self._context, self._features, self._scale)
+
     def _round(self, left: float) -> None:
         """One rollout and what is learned from it; ``left`` is the share of steps still to come."""
         config = self._ppo
-        if self._collector is None:
-            self._collector = Collector(self._simulation, self._network, self._context, self._features, self._scale)
-            if self._scale.count == 0:
-                self._warm_up()
+        if self._scale.count == 0:
+            self._warm_up()
         for settings in self._optimiser.param_groups:
             settings["lr"] = config.learning_rate * (config.final_rate + (1 - config.final_rate) * left)
         batch = self._collector.collect(config.rollout_steps, self._generator)
@@ -164,12 +165,11 @@ class RecurrentPPO:
 
     def _warm_up(self) -> None:
         """A rollout that is only looked at: the scale of the features, and the context's first lessons."""
-        assert self._collector is not None
         self._collector.collect(self._ppo.rollout_steps, self._generator)
-        self._collector = Collector(self._simulation, self._network, self._context, self._features, self._scale)
+        self._collector.restart()
         batch = self._collector.collect(self._ppo.rollout_steps, self._generator)
         self._context.begin(batch.features, batch.group, self._generator)
-        self._collector = Collector(self._simulation, self._network, self._context, self._features, self._scale)
+        self._collector.restart()
         self.steps += 2 * batch.reward.numel()
 
     def policy(self, group_size: int = 0) -> RecurrentPolicy:

@@ -82,6 +82,9 @@ class Collector:
         network: policy and value.
         context: what is known of worlds.
         scale: of the features; takes every rollout into account after it.
+
+    Attributes:
+        finished: returns of the episodes that have ended, until someone clears it.
     """
 
     def __init__(
@@ -94,11 +97,16 @@ class Collector:
     ) -> None:
         self.simulation, self.network, self.context = simulation, network, context
         self.features, self.scale = features, scale
-        simulation.reset()
+        self.restart()
+
+    def restart(self) -> None:
+        """Put new users in the place of all, and forget what the old ones were about to earn."""
+        users = self.simulation.num_users
+        self.simulation.reset()
         self._state = self._fresh()
-        self._start = torch.ones(simulation.num_users, dtype=torch.bool)
+        self._start = torch.ones(users, dtype=torch.bool)
+        self._return = torch.zeros(users)
         self.finished: list[float] = []
-        self._return = torch.zeros(simulation.num_users)
 
     def _fresh(self) -> ActorState:
         users, padding = self.simulation.num_users, self.features.padding
