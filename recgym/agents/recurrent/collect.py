@@ -133,8 +133,9 @@ class Collector:
         raws: list[Tensor] = []
         state, start, first = self._state, self._start, self._state.memory
         group = self._group()
-        worlds = [group]
+        worlds: list[Tensor] = []
         for step in range(steps):
+            worlds.append(group)
             observation, raw, features, context = self._input(state, group)
             inputs = torch.cat([features, context], 1)
             out, memory = network.remember(inputs[None], state.memory)
@@ -161,12 +162,11 @@ class Collector:
                 simulation.reset_rows(ended)
                 state = where_rows(ended, self._fresh(), state)
                 group = self._group()
-            worlds.append(group)
         self._state, self._start = state, start
         self.scale.update(torch.stack(raws))
         i, a, lp, v, r, en, cu, bo, st, nu, fe = (torch.stack(column) for column in zip(*rows, strict=True))
         offer = {key: torch.stack([o[key] for o in offers]) for key in offers[0]}
-        return Batch(i, offer, a, lp, v, r, en, cu, bo, st, nu, first, torch.stack(worlds[:-1]), fe)
+        return Batch(i, offer, a, lp, v, r, en, cu, bo, st, nu, first, torch.stack(worlds), fe)
 
     def _value_after(self, state: ActorState, group: Tensor, cut: Tensor) -> Tensor:
         """Value of what follows a step that a limit cut off; 0 elsewhere."""
