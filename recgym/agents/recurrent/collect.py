@@ -30,6 +30,11 @@ class ActorState(NamedTuple):
     last_slate: Int64[Tensor, "B K"]
     context: Float32[Tensor, "B L"]
 
+    @classmethod
+    def first(cls, network: ActorCritic, context: Context, users: int, slate_size: int, padding: int) -> "ActorState":
+        """Before the first step of an episode."""
+        return cls(network.start(users), torch.full((users, slate_size), padding), context.start(users))
+
 
 def offer_of(observation: Any, masks: bool) -> dict[str, Tensor]:
     """The parts of an observation that say what can be chosen."""
@@ -109,9 +114,8 @@ class Collector:
         self.finished: list[float] = []
 
     def _fresh(self) -> ActorState:
-        users, padding = self.simulation.num_users, self.features.padding
-        slate = torch.full((users, self.simulation.task.slate_size), padding)
-        return ActorState(self.network.start(users), slate, self.context.start(users))
+        slate_size, padding = self.simulation.task.slate_size, self.features.padding
+        return ActorState.first(self.network, self.context, self.simulation.num_users, slate_size, padding)
 
     def _group(self) -> Int64[Tensor, "B"]:
         group = self.simulation.group()

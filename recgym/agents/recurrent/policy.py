@@ -45,8 +45,7 @@ class RecurrentPolicy:
 
     def init_state(self, users: int, device: str) -> ActorState:
         """See :class:`recgym.agents.Policy`."""
-        slate = torch.full((users, self.slate_size), self.features.padding)
-        return ActorState(self.network.start(users), slate, self.context.start(users))
+        return ActorState.first(self.network, self.context, users, self.slate_size, self.features.padding)
 
     def _groups(self, users: int) -> Int64[Tensor, "B"]:
         rows = torch.arange(users)
