@@ -1,7 +1,7 @@
 """The one face of every policy, and the simple policies that every comparison needs."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -9,10 +9,13 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 
-from recgym.arrays import arange, as_float, device_of, from_numpy, full, gather, namespace, scatter, uniform
+from recgym.arrays import arange, as_float, device_of, from_numpy, full, gather, namespace, scatter, to_numpy, uniform
 from recgym.types import Array, Decision, Generator
 
-__all__ = ["ActionSpec", "MappedPolicy", "NoState", "Policy", "RandomPolicy", "ScoredPolicy", "popularity_scores"]
+__all__ = [
+    "ActionSpec", "MappedPolicy", "NoState", "Policy", "RandomPolicy", "ScoredPolicy",
+    "as_tensors", "onto", "popularity_scores",
+]  # fmt: skip
 
 PolicyState = TypeVar("PolicyState")
 
@@ -60,6 +63,18 @@ class Policy(Protocol[PolicyState]):
                 policy, 0 in logarithm.
         """
         ...
+
+
+def as_tensors(observation: Any, device: str) -> Any:
+    """A batched observation, an array or a dictionary of them, as tensors on a torch device."""
+    if isinstance(observation, Mapping):
+        return {name: torch.as_tensor(value, device=device) for name, value in observation.items()}
+    return torch.as_tensor(observation, device=device)
+
+
+def onto(tensor: torch.Tensor, device: str) -> Array:
+    """What a network gives, where a policy's caller wants it: numpy for ``"numpy"``, else on the torch device."""
+    return to_numpy(tensor) if device == "numpy" else tensor.to(device)
 
 
 def _rows_of(observation: Any) -> int:

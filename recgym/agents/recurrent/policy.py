@@ -1,14 +1,13 @@
 """A trained recurrent policy, apart from the learner that it came from."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from recgym.agents.base import as_tensors, onto
 from recgym.agents.recurrent.collect import ActorState, offer_of
 from recgym.agents.recurrent.context import Context
 from recgym.agents.recurrent.features import RunningScale, StepFeatures
@@ -56,7 +55,7 @@ class RecurrentPolicy:
         self, observation: Any, state: ActorState, generator: Generator, greedy: bool = False
     ) -> tuple[Decision, ActorState]:
         """See :class:`recgym.agents.Policy`."""
-        seen = _tensors(observation)
+        seen = as_tensors(observation, "cpu")
         features = self.scale(self.features(seen, state.last_slate))
         context = self.context.step(features, self._groups(features.shape[0]), state.context)
         out, memory = self.network.remember(torch.cat([features, context], 1)[None], state.memory)
@@ -66,19 +65,8 @@ class RecurrentPolicy:
         if greedy:
             log_propensity: Array = full((action.shape[0],), 0.0, "float32", device)
         else:
-            log_propensity = _onto(distribution.log_prob(action), device)
+            log_propensity = onto(distribution.log_prob(action), device)
         slate = action[:, None] if action.ndim == 1 else action
         if isinstance(seen, dict) and "candidates" in seen:
             slate = gather(seen["candidates"], slate)
-        return Decision(_onto(action, device), log_propensity), ActorState(memory, slate, context)
-
-
-def _tensors(observation: Any) -> Any:
-    if isinstance(observation, Mapping):
-        return {key: torch.as_tensor(value) for key, value in observation.items()}
-    return torch.as_tensor(observation)
-
-
-def _onto(tensor: Tensor, device: str) -> Array:
-    array: np.ndarray | Tensor = tensor.numpy() if device == "numpy" else tensor.to(device)
-    return array
+        return Decision(onto(action, device), log_propensity), ActorState(memory, slate, context)

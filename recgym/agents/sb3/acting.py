@@ -1,13 +1,12 @@
 """A trained policy, apart from the learner that it came from."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from recgym.agents.base import NoState
+from recgym.agents.base import NoState, as_tensors, onto
 from recgym.agents.sb3.config import AgentConfig
 from recgym.agents.sb3.distributions import ActionDistribution
 from recgym.agents.sb3.normalizer import Normalizer
@@ -44,14 +43,8 @@ class SB3Policy:
         Args:
             observation: batched, as the environment gives it: numpy arrays or tensors.
         """
-        if isinstance(observation, Mapping):
-            tensors: Any = {key: self._tensor(value) for key, value in observation.items()}
-        else:
-            tensors = self._tensor(observation)
+        tensors = as_tensors(observation, self.device)
         return self.config.distribution(self.network, self.normalizer(tensors) if self.normalizer else tensors)
-
-    def _tensor(self, array: Array) -> Tensor:
-        return torch.as_tensor(array, device=self.device)
 
     @torch.no_grad()
     def act(
@@ -63,9 +56,5 @@ class SB3Policy:
         if greedy:
             log_propensity: Array = full((action.shape[0],), distribution.mode_log_prob, "float32", device)
         else:
-            log_propensity = _onto(distribution.log_prob(action), device)
-        return Decision(_onto(action, device), log_propensity), state
-
-
-def _onto(tensor: Tensor, device: str) -> Array:
-    return tensor.cpu().numpy() if device == "numpy" else tensor.to(device)
+            log_propensity = onto(distribution.log_prob(action), device)
+        return Decision(onto(action, device), log_propensity), state
