@@ -13,7 +13,7 @@ from recgym.simulators.learned.adversarial_play import Clock, LoggedSessions, Si
 from recgym.simulators.learned.adversarial_steps import Likelihood, Steps, likelihood, real_steps
 from recgym.simulators.learned.adversarial_views import View, view
 from recgym.simulators.learned.context import ItemContext, ItemStream
-from recgym.simulators.learned.fit import prepare
+from recgym.simulators.learned.fit import prepare, validation_tail
 from recgym.simulators.learned.fitted import FittedSimulator
 from recgym.simulators.learned.leaving import Ends
 from recgym.simulators.learned.network import ResponseNetwork
@@ -78,7 +78,7 @@ class Stage:
         states = running_states(fitted.network, data)
         with torch.no_grad():
             ends = Ends.of(fitted.network, data, np.arange(behaviour.n_steps))
-        held_out = behaviour.step_time > np.quantile(behaviour.step_time, 1 - fitted.config.validation_fraction)
+        held_out = validation_tail(behaviour, log.time_unit, fitted.config.validation_fraction)
         starts = take_snapshots(
             data, states[0], log.n_items, fitted.config.history, behaviour.n_steps, unused
         )  # all of them

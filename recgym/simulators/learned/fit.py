@@ -36,7 +36,7 @@ from recgym.simulators.learned.snapshots import take_snapshots
 from recgym.simulators.learned.steps import Behaviour, ExposureSource, exposure_source, simulated_schema
 from recgym.simulators.learned.training import Epoch, Progress, train
 
-__all__ = ["Variation", "fit", "one_thread", "prepare"]
+__all__ = ["Variation", "fit", "one_thread", "prepare", "validation_tail"]
 
 
 @contextmanager
@@ -104,7 +104,7 @@ class _Lesson:
         config: LearnedConfig,
     ) -> "_Lesson":
         source, primary = exposure_source(log), plan.schema.names[plan.primary]
-        held_out = _held_out(behaviour, log.time_unit, config.validation_fraction)
+        held_out = validation_tail(behaviour, log.time_unit, config.validation_fraction)
         rates = size_rates(log, source, primary)
         timed = log.time_unit == "s"
         context = ItemContext.start(ItemStream.of(log, source, primary, rates), log.n_items) if timed else None
@@ -161,7 +161,9 @@ def fit(
             f"{log.source}: no row has any feedback, so there is nothing to learn; "
             "at least one click or other feedback was expected"
         )
-    _held_out(behaviour, log.time_unit, config.validation_fraction)  # says what is wrong before anything else does
+    validation_tail(
+        behaviour, log.time_unit, config.validation_fraction
+    )  # says what is wrong before anything else does
     telling = behaviour.row_observed.any(1)
     lengths = item_lengths(log.item_features, log.n_items)
     plan = ResponsePlan.fit(
@@ -276,8 +278,17 @@ def prepare(
     )
 
 
-def _held_out(behaviour: Behaviour, time_unit: str, fraction: float) -> Bool[np.ndarray, "S"]:
-    """The exposures of the validation tail."""
+def validation_tail(behaviour: Behaviour, time_unit: str, fraction: float) -> Bool[np.ndarray, "S"]:
+    """The exposures that are kept from training: the last ones in time, or without times the last ones of each user.
+
+    Args:
+        behaviour: the log as arrays.
+        time_unit: of the log.
+        fraction: share of the exposures.
+
+    Raises:
+        ValueError: there is nothing to hold out, or nothing would be left.
+    """
     if time_unit == "s":
         time = behaviour.step_time
         mask: np.ndarray = time > np.quantile(time, 1 - fraction)
