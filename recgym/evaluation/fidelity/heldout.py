@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 import torch
 from jaxtyping import Int64
 
@@ -14,9 +13,8 @@ from recgym.data.schema import InteractionLog
 from recgym.evaluation.fidelity.traces import Traces
 from recgym.seeding import make_generator
 from recgym.simulators.learned import FittedSimulator, LearnedState, LearnedUsers
-from recgym.simulators.learned.context import ItemContext, ItemStream
-from recgym.simulators.learned.fit import prepare
-from recgym.simulators.learned.passes import running_states
+from recgym.simulators.learned.context import ItemContext
+from recgym.simulators.learned.continued import Continued
 from recgym.simulators.learned.sessions import leave_labels
 from recgym.simulators.learned.snapshots import Snapshots, take_snapshots
 from recgym.simulators.learned.steps import Behaviour, ExposureSource, ranges
@@ -105,15 +103,6 @@ def _one_each(model: LearnedUsers, n: int, generator: torch.Generator) -> Learne
     return take_rows(joined, torch.from_numpy(np.argsort(np.concatenate(found), kind="stable")))
 
 
-def _ids(ids: pl.Series, known: pl.Series) -> Int64[np.ndarray, "n"]:
-    """Index of each id among the known ones, -1 if it is not there."""
-    if ids.dtype != known.dtype:
-        ids, known = ids.cast(pl.String), known.cast(pl.String)
-    table = pl.DataFrame({"id": known}).with_row_index("index")
-    found = pl.DataFrame({"id": ids}).join(table, on="id", how="left", maintain_order="left")
-    return found["index"].cast(pl.Int64).fill_null(-1).to_numpy()
-
-
 def held_out(fitted: FittedSimulator, log: InteractionLog, seed: int) -> HeldOut | None:
     """The sessions of a log that lie after the simulator's end of log.
 
@@ -129,30 +118,23 @@ def held_out(fitted: FittedSimulator, log: InteractionLog, seed: int) -> HeldOut
     if facts.exposures is not ExposureSource.SLATES or fitted.context is None:
         return None
     generator = make_generator(seed, "held-out sessions", device="numpy")
-    network_id, log_id = _ids(log.item_ids, fitted.item_ids), _ids(fitted.item_ids, log.item_ids)
-    known = fitted.context.remapped(log_id, log.n_items)
-    behaviour = Behaviour.of(
-        log, facts.exposures, fitted.config.negatives, fitted.config.session_gap_s, generator, known.first_time
-    )
-    primary = fitted.schema.names[fitted.plan.primary]
-    stream = ItemStream.of(log, facts.exposures, primary, fitted.size_rates)
-    context = known.extended(stream.pick(stream.time > facts.end_time))
-    data = prepare(log, behaviour, fitted.users, context, network_id, fitted.n_items, fitted.config.history)
-    before, _ = running_states(fitted.network, data)
+    seen = Continued.of(fitted, log, generator)
+    behaviour = seen.data.behaviour
+    assert seen.context is not None  # the simulator has one
     starts = np.flatnonzero((behaviour.step_index == 0) & (behaviour.step_session >= 0))
     if starts.size == 0:
         return None
-    snapshots = take_snapshots(data, before, fitted.n_items, fitted.config.history, starts.size, generator)
+    snapshots = take_snapshots(seen.data, seen.before, fitted.n_items, fitted.config.history, starts.size, generator)
     end = float(log.frame["time_s"].max())  # type: ignore[arg-type]
     ended = leave_labels(behaviour, end, fitted.config.session_gap_s).known[starts]
-    real, left_out = _traces(behaviour, starts, network_id, end)
+    real, left_out = _traces(behaviour, starts, seen.network_id, end)
     blank = real.step_session[np.bincount(real.row_step, minlength=real.n_steps) == 0]
     fresh = ended & (real.start_s > facts.end_time)
     fresh[blank] = False
     new = np.flatnonzero(fresh)
     if new.size == 0:
         return None
-    whole = HeldOut(real, fitted, snapshots, context.remapped(network_id, fitted.n_items), left_out)
+    whole = HeldOut(real, fitted, snapshots, seen.context.remapped(seen.network_id, fitted.n_items), left_out)
     return whole.pick(new)
 
 

@@ -3,19 +3,18 @@
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 import torch
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from recgym.data.schema import InteractionLog
 from recgym.seeding import make_generator
-from recgym.simulators.learned.context import ItemStream
-from recgym.simulators.learned.fit import one_thread, prepare
+from recgym.simulators.learned.continued import Continued
+from recgym.simulators.learned.fit import one_thread
 from recgym.simulators.learned.fitted import FittedSimulator
 from recgym.simulators.learned.leaving import Ends
-from recgym.simulators.learned.passes import explain, row_blocks, running_states
+from recgym.simulators.learned.passes import explain, row_blocks
 from recgym.simulators.learned.sessions import leave_labels
-from recgym.simulators.learned.steps import Behaviour, exposure_source
+from recgym.simulators.learned.steps import exposure_source
 
 __all__ = ["Predictions", "predict"]
 
@@ -52,15 +51,6 @@ class Predictions:
     leave: Float64[np.ndarray, "S"]
     last: Bool[np.ndarray, "S"]
     history_rows: int
-
-
-def _match(ids: pl.Series, known: pl.Series) -> Int64[np.ndarray, "n"]:
-    """Index of each id among the known ones, -1 if it is not there."""
-    if ids.dtype != known.dtype:
-        ids, known = ids.cast(pl.String), known.cast(pl.String)
-    table = pl.DataFrame({"id": known}).with_row_index("index")
-    found = pl.DataFrame({"id": ids}).join(table, on="id", how="left", maintain_order="left")
-    return found["index"].cast(pl.Int64).fill_null(-1).to_numpy()
 
 
 def _check_log(fitted: FittedSimulator, log: InteractionLog) -> None:
@@ -105,32 +95,14 @@ def predict(fitted: FittedSimulator, log: InteractionLog, seed: int = 0) -> Pred
         ValueError: the log does not fit the simulator, or holds nothing after its end of log.
     """
     _check_log(fitted, log)
-    facts = fitted.facts
-    imputing = make_generator(seed, "imputed exposures of a check", device="numpy")
-    network_id = _match(log.item_ids, fitted.item_ids)
-    log_id = _match(fitted.item_ids, log.item_ids)
-    known = None if fitted.context is None else fitted.context.remapped(log_id, log.n_items)
-    behaviour = Behaviour.of(
-        log, facts.exposures, fitted.config.negatives, fitted.config.session_gap_s, imputing,
-        None if known is None else known.first_time,
-    )  # fmt: skip
-    cut, rows_after = _cut(fitted, log)
-    steps = np.flatnonzero(behaviour.step_time > cut[behaviour.step_user])
+    seen = Continued.of(fitted, log, make_generator(seed, "imputed exposures of a check", device="numpy"))
+    data, behaviour = seen.data, seen.data.behaviour
+    steps = np.flatnonzero(behaviour.step_time > seen.cut[behaviour.step_user])
     if steps.size == 0:
         raise ValueError(f"{log.source}: no exposure lies after the end of the log that the simulator was fitted to")
-    context = None
-    if known is not None:
-        primary = fitted.schema.names[fitted.plan.primary]
-        stream = ItemStream.of(log, facts.exposures, primary, fitted.size_rates).pick(rows_after)
-        context = known.extended(stream)
-    data = prepare(
-        log, behaviour, fitted.users, context, network_id, fitted.n_items, fitted.config.history, fitted.item_lengths
-    )
-    states = running_states(fitted.network, data)
-
     rows, positive, mean = [], [], []
     for block in row_blocks(behaviour, steps):
-        explained = explain(fitted.network, data, steps[block], states[0][torch.from_numpy(steps[block])])
+        explained = explain(fitted.network, data, steps[block], seen.before[torch.from_numpy(steps[block])])
         lengths = data.row_length[torch.from_numpy(explained.rows)]
         rows.append(explained.rows)
         parameters = fitted.plan.alone_rows(explained.parameters, explained.owner)
@@ -139,7 +111,7 @@ def predict(fitted: FittedSimulator, log: InteractionLog, seed: int = 0) -> Pred
     row = np.concatenate(rows)
     labels = behaviour.row_labels[row]
     open_ = fitted.plan.open(torch.from_numpy(labels), torch.from_numpy(behaviour.row_observed[row])).numpy()
-    leave = Ends.of(fitted.network, data, np.arange(behaviour.n_steps)).leave(fitted.network, states[1])
+    leave = Ends.of(fitted.network, data, np.arange(behaviour.n_steps)).leave(fitted.network, seen.after)
     ends = leave_labels(behaviour, _leave_end(fitted, log), fitted.config.session_gap_s)
     closed = steps[ends.known[steps]]
     return Predictions(
@@ -154,18 +126,8 @@ def predict(fitted: FittedSimulator, log: InteractionLog, seed: int = 0) -> Pred
         step_index=behaviour.step_index[closed],
         leave=leave[torch.from_numpy(closed)].sigmoid().double().numpy(),
         last=ends.last[closed],
-        history_rows=int((~rows_after).sum()),
+        history_rows=int((~seen.new).sum()),
     )
-
-
-def _cut(fitted: FittedSimulator, log: InteractionLog) -> tuple[Float64[np.ndarray, "U"], Bool[np.ndarray, "n"]]:
-    """For each user the time after which rows are new, and which rows are; order is counted user by user."""
-    cut = np.full(log.n_users, fitted.facts.end_time)
-    if fitted.facts.time_unit == "order":
-        index = _match(log.user_ids, fitted.user_ids)
-        cut = np.where(index >= 0, fitted.user_last[index], -np.inf)
-    time, user = log.frame["time_s"].to_numpy(), log.frame["user"].to_numpy()
-    return cut, time > cut[user]
 
 
 def _leave_end(fitted: FittedSimulator, log: InteractionLog) -> float:
