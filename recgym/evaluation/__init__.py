@@ -3,10 +3,33 @@
 from recgym.evaluation.baselines import action_spec, greedy_by_model, item_popularity
 from recgym.evaluation.embedded import EmbeddedLog, embedded_log
 from recgym.evaluation.oracle import OneStepOracle
+from recgym.evaluation.ranking import (
+    NegativeLaw,
+    RankingProtocol,
+    RankingQueries,
+    RankingReport,
+    Recommender,
+    Retriever,
+    SampledNegatives,
+    SeenItems,
+    Targets,
+    TimeTargets,
+    Together,
+    challenge_metrics,
+    evaluate_ranking,
+    leave_one_out_queries,
+    make_queries,
+    paired_difference,
+    time_split_queries,
+)
 from recgym.evaluation.rollout import Episodes, Rollout, Steps, rollout
 
 __all__ = [
     "rollout", "Rollout", "Episodes", "Steps",
     "OneStepOracle", "action_spec", "greedy_by_model", "item_popularity",
     "EmbeddedLog", "embedded_log",
+    "Recommender", "Retriever", "evaluate_ranking", "RankingReport", "Targets", "challenge_metrics",
+    "paired_difference",
+    "RankingProtocol", "NegativeLaw", "SampledNegatives", "SeenItems",
+    "RankingQueries", "TimeTargets", "Together", "leave_one_out_queries", "make_queries", "time_split_queries",
 ]  # fmt: skip
