@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from recgym.arrays import (
-    arange,
     box,
     device_of,
     from_numpy,
@@ -24,6 +23,7 @@ from recgym.arrays import (
 )
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema
 from recgym.simulators.base import Observed, UserModel
+from recgym.simulators.worlds import Worlds
 from recgym.types import Array, Generator, Response
 
 __all__ = ["LongTermSatisfaction", "LongTermSatisfactionConfig", "SatisfactionState"]
@@ -119,18 +119,13 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
         levels = np.asarray(config.clickbait, dtype=np.float32)
         if levels.size == 0 or levels.min() < 0 or levels.max() > 1:
             raise ValueError("clickbait levels must lie in [0, 1] and there must be at least one")
-        values = np.atleast_1d(np.asarray(config.choc, dtype=np.float32))
-        _, first, group = np.unique(values, return_index=True, return_inverse=True)
-        # Groups are numbered as they appear: the rank of a group's hidden choc must not show in its id.
-        appearance = np.argsort(np.argsort(first))
-        choc, group = values[np.sort(first)], appearance[group]
         self.schema = FeedbackSchema((Channel("engagement", ChannelKind.DURATION, low=-float("inf")),))
         self.num_items = levels.size
         self.profile_size = 1
         self.clickbait = from_numpy(levels, device)
         self.item_features = self.clickbait[:, None]
-        self._choc = from_numpy(choc, device)
-        self._group = from_numpy(group.astype(np.int64), device)
+        self._worlds = Worlds({"choc": config.choc}, device)
+        self._grouped = self._worlds.differ
         # Numpy takes arrays without axes twice as fast as numbers.
         self._one = full((), 1, "int64", device)
         self._horizon = full((), config.horizon, "int64", device)
@@ -143,19 +138,11 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
         """See :class:`UserModel`. With one ``choc`` a row, row b always gets the b-th value."""
         config, device = self.config, device_of(generator)
         xp = namespace(self.clickbait)
-        if self._group.shape[0] == 1:
-            group = zeros((n,), "int64", device)
-        else:
-            rows = arange(n, device) if rows is None else rows
-            if int(rows.max()) >= self._group.shape[0]:
-                raise ValueError(
-                    f"choc has {self._group.shape[0]} values, found a batch of {int(rows.max()) + 1} users or more"
-                )
-            group = self._group[rows]
+        group = self._worlds.groups(n, generator, rows)
         memory = xp.log(uniform(generator, (n,), *config.memory))
         sensitivity = xp.log(uniform(generator, (n,), *config.sensitivity))
         start = config.exposure_offset + uniform(generator, (n,), -0.5, 0.5) * config.exposure_spread
-        choc = self._choc[group]
+        choc = self._worlds.value("choc", group)
         return SatisfactionState(
             memory=memory,
             sensitivity=sensitivity,
@@ -227,4 +214,4 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
 
     def observe(self, state: SatisfactionState) -> Observed:
         """See :class:`UserModel`. The profile is the group signal."""
-        return Observed(state.signal[:, None], None, state.group if self._choc.shape[0] > 1 else None)
+        return Observed(state.signal[:, None], None, state.group if self._grouped else None)

@@ -48,7 +48,7 @@ class Worlds:
     @property
     def differ(self) -> bool:
         """Whether there is more than one world."""
-        return bool(self._group.shape[0] > 1)
+        return any(column.shape[0] > 1 for column in self._values.values())
 
     def groups(self, n: int, generator: Generator, rows: Int64[Array, "n"] | None) -> Int64[Array, "n"]:
         """The group of each row; rows ``0..n-1`` if None.
@@ -57,7 +57,7 @@ class Worlds:
             ValueError: a row lies beyond the values that were given.
         """
         device = device_of(generator)
-        if not self.differ:
+        if self._group.shape[0] == 1:
             return zeros((n,), "int64", device)
         rows = arange(n, device) if rows is None else rows
         if int(rows.max()) >= self._group.shape[0]:

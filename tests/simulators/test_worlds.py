@@ -27,6 +27,12 @@ def test_one_world_for_all() -> None:
     assert worlds.groups(7, make_generator(0, "users", device="numpy"), None).tolist() == [0] * 7
 
 
+def test_equal_values_of_all_rows_are_one_world() -> None:
+    worlds = Worlds({"patience": (9.0, 9.0, 9.0)}, "numpy")
+    assert not worlds.differ
+    assert worlds.groups(3, make_generator(0, "users", device="numpy"), None).tolist() == [0] * 3
+
+
 def test_parameters_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="pull has 3 values, expected 1 or, as another parameter, 4"):
         Worlds({"patience": (1.0,) * 4, "pull": (1.0,) * 3}, "numpy")
