@@ -264,7 +264,8 @@ def _map(function: Callable[..., Array], *trees: Any) -> Any:
     """The function of the leaves that stand at the same place in each (nested) named tuple."""
     first = trees[0]
     if isinstance(first, tuple):
-        return type(first)(*(_map(function, *leaves) for leaves in zip(*trees, strict=True)))
+        branches = [_map(function, *leaves) for leaves in zip(*trees, strict=True)]
+        return type(first)(*branches) if hasattr(first, "_fields") else tuple(branches)
     return function(*trees)
 
 

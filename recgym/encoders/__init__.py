@@ -1,5 +1,29 @@
 """What a policy's state is made of: encoders of sets of users and of their sequences."""
 
+from recgym.encoders.base import Backbone, Capabilities, EncoderState, SequenceEncoder
+from recgym.encoders.batch import Batch, Event, Example, Where
+from recgym.encoders.catalogue import Catalogue, EventConfig
+from recgym.encoders.events import EventInputs, FeedbackScale
+from recgym.encoders.fit import Epoch, FitConfig, Stage, fit, seeded
+from recgym.encoders.heads import Head, LastState, MeanState
+from recgym.encoders.items import FeatureItems, IdItems, ItemModule, TextItems
+from recgym.encoders.model import NextItemModel
+from recgym.encoders.objectives import EpochHook, NextItem, Objective, Step, Term
 from recgym.encoders.sadae import SADAE, SADAEConfig, SetPosterior, linear_probe
+from recgym.encoders.sasrec import SASRecConfig
+from recgym.encoders.scorers import Cosine, Dot, FactoredScorer, MLPScorer, Scorer
+from recgym.encoders.sequences import Sequences
 
-__all__ = ["SADAE", "SADAEConfig", "SetPosterior", "linear_probe"]
+__all__ = [
+    "Batch", "Event", "Example", "Sequences", "Where",
+    "Catalogue", "EventConfig", "EventInputs", "FeedbackScale",
+    "FeatureItems", "IdItems", "ItemModule", "TextItems",
+    "Backbone", "Capabilities", "EncoderState", "SequenceEncoder",
+    "Head", "LastState", "MeanState",
+    "Cosine", "Dot", "FactoredScorer", "MLPScorer", "Scorer",
+    "NextItemModel",
+    "EpochHook", "NextItem", "Objective", "Step", "Term",
+    "Epoch", "FitConfig", "Stage", "fit", "seeded",
+    "SASRecConfig",
+    "SADAE", "SADAEConfig", "SetPosterior", "linear_probe",
+]  # fmt: skip

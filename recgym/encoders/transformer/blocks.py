@@ -1,0 +1,218 @@
+"""The blocks of a Transformer: plain (attention, then a feed-forward net) and gated (HSTU)."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float32, Float64, Int64
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recgym.encoders.batch import Where
+from recgym.encoders.transformer.masks import Mask
+from recgym.encoders.transformer.mixers import Mixer
+from recgym.encoders.transformer.positions import PositionPart
+
+__all__ = ["Cache", "FeedForward", "GatedBlock", "PlainBlock"]
+
+
+class Cache(NamedTuple):
+    """Keys and values of the newest events of each user, right-aligned.
+
+    Attributes:
+        keys: as they enter the product.
+        values: likewise.
+        position: of the events; -1 where there is none.
+        time_s: of the events.
+    """
+
+    keys: Float32[Tensor, "B J T d"]
+    values: Float32[Tensor, "B J T e"]
+    position: Int64[Tensor, "B T"]
+    time_s: Float64[Tensor, "B T"]
+
+    @classmethod
+    def empty(
+        cls, users: int, window: int, heads: int, key_width: int, value_width: int, device: torch.device
+    ) -> "Cache":
+        """No events yet."""
+        return cls(
+            torch.zeros((users, heads, window, key_width), device=device),
+            torch.zeros((users, heads, window, value_width), device=device),
+            torch.full((users, window), -1, device=device),
+            torch.zeros((users, window), dtype=torch.float64, device=device),
+        )
+
+    def append(self, keys: Float32[Tensor, "B J 1 d"], values: Float32[Tensor, "B J 1 e"], where: Where) -> "Cache":
+        """One more event, in place of the oldest."""
+        time_s = torch.zeros_like(self.time_s[:, :1]) if where.time_s is None else where.time_s
+        return Cache(
+            torch.cat([self.keys[:, :, 1:], keys], 2),
+            torch.cat([self.values[:, :, 1:], values], 2),
+            torch.cat([self.position[:, 1:], where.position], 1),
+            torch.cat([self.time_s[:, 1:], time_s], 1),
+        )
+
+    def where(self) -> Where:
+        """Where the events stand."""
+        return Where(self.position, self.position >= 0, self.time_s)
+
+
+class FeedForward(nn.Module):
+    """Two maps with an activation between, and dropout after each.
+
+    Args:
+        width: D.
+        inner: width between.
+        dropout: probability.
+        activation: between the maps.
+    """
+
+    def __init__(self, width: int, inner: int, dropout: float, activation: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(width, inner), activation, nn.Dropout(dropout), nn.Linear(inner, width), nn.Dropout(dropout)
+        )
+
+    def forward(self, states: Float32[Tensor, "*rows D"]) -> Float32[Tensor, "*rows D"]:
+        """One vector a row."""
+        out: Tensor = self.layers(states)
+        return out
+
+
+class PlainBlock(nn.Module):
+    """``x + attention(LN x)``, then ``x + feed_forward(LN x)`` (pre-LN); or the norms after the sums (post-LN).
+
+    Args:
+        width: D.
+        heads: H.
+        mixer: of the values.
+        position: its part in the logits.
+        feed_forward: the second half of the block.
+        dropout: of attention weights and of the result.
+        pre_norm: whether norms stand before each half, or after each sum.
+        shared_keys: all heads share keys and values (multi-query attention).
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        mixer: Mixer,
+        position: PositionPart,
+        feed_forward: FeedForward,
+        dropout: float,
+        pre_norm: bool = True,
+        shared_keys: bool = False,
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"a width of {width} is not a multiple of {heads} heads")
+        self.heads, self.key_heads = heads, 1 if shared_keys else heads
+        self.key_width = self.value_width = width // heads
+        self.mixer, self.position, self.feed_forward = mixer, position, feed_forward
+        self.rate, self.pre_norm = dropout, pre_norm
+        self.norm, self.norm_feed = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.project = nn.Linear(width, (heads + 2 * self.key_heads) * self.key_width)
+        self.out = nn.Linear(width, width)
+        self.drop = nn.Dropout(dropout)
+
+    def split(self, states: Float32[Tensor, "B T D"], where: Where) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of the normalised states, by heads and with positions."""
+        widths = [self.heads * self.key_width] + [self.key_heads * self.key_width] * 2
+        queries, keys, values = (_by_heads(part, self.key_width) for part in self.project(states).split(widths, -1))
+        return self.position.rotate(queries, where), self.position.rotate(keys, where), values
+
+    def forward(
+        self, states: Float32[Tensor, "B T D"], where: Where, seen: Bool[Tensor, "B T T"] | None
+    ) -> Float32[Tensor, "B T D"]:
+        """The states of the next level; ``seen`` as in :class:`recgym.encoders.transformer.Mixer`."""
+        queries, keys, values = self.split(self.norm(states) if self.pre_norm else states, where)
+        return self._finish(states, self._mix(queries, keys, values, where, where, seen))
+
+    def step(self, states: Float32[Tensor, "B 1 D"], where: Where, cache: Cache, mask: Mask) -> tuple[Cache, Tensor]:
+        """The cache with one more event, and that event's state ``[B, 1, D]`` of the next level."""
+        queries, keys, values = self.split(self.norm(states) if self.pre_norm else states, where)
+        cache = cache.append(keys, values, where)
+        seen = mask(where, cache.where())
+        return cache, self._finish(states, self._mix(queries, cache.keys, cache.values, where, cache.where(), seen))
+
+    def _mix(self, queries: Tensor, keys: Tensor, values: Tensor, at: Where, of: Where, seen: Tensor | None) -> Tensor:
+        bias = self.position.bias(queries, keys, at, of) if self.position.biased else None
+        mixed = self.mixer(queries, keys, values, bias, seen, self.rate if self.training else 0.0)
+        out: Tensor = self.drop(self.out(mixed.transpose(1, 2).flatten(2)))
+        return out
+
+    def _finish(self, states: Tensor, mixed: Tensor) -> Tensor:
+        if self.pre_norm:
+            states = states + mixed
+            return states + self.feed_forward(self.norm_feed(states))
+        states = self.norm(states + mixed)
+        out: Tensor = self.norm_feed(states + self.feed_forward(states))
+        return out
+
+
+class GatedBlock(nn.Module):
+    """HSTU's block (arXiv 2402.17152, section 3.1): ``x + W_o(dropout(LN(A V) * U))``, no feed-forward net.
+
+    ``U, V, Q, K = SiLU(W LN(x))``. What is mixed is gated by what the event itself is.
+
+    Args:
+        width: D.
+        heads: H.
+        mixer: of the values.
+        position: its part in the logits.
+        dropout: of the gated result.
+        head_width: width of a head; ``D / H`` if None.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        mixer: Mixer,
+        position: PositionPart,
+        dropout: float,
+        head_width: int | None = None,
+    ) -> None:
+        super().__init__()
+        if head_width is None and width % heads:
+            raise ValueError(f"a width of {width} is not a multiple of {heads} heads")
+        self.heads = self.key_heads = heads
+        self.key_width = self.value_width = head_width or width // heads
+        self.mixer, self.position = mixer, position
+        self.norm, self.norm_mixed = nn.LayerNorm(width), nn.LayerNorm(heads * self.key_width)
+        self.project = nn.Linear(width, 4 * heads * self.key_width)
+        self.out = nn.Linear(heads * self.key_width, width)
+        self.drop = nn.Dropout(dropout)
+
+    def split(self, states: Float32[Tensor, "B T D"], where: Where) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Gates, queries, keys and values."""
+        gates, values, queries, keys = functional.silu(self.project(self.norm(states))).chunk(4, -1)
+        queries, keys, values = (_by_heads(part, self.key_width) for part in (queries, keys, values))
+        return gates, self.position.rotate(queries, where), self.position.rotate(keys, where), values
+
+    def forward(
+        self, states: Float32[Tensor, "B T D"], where: Where, seen: Bool[Tensor, "B T T"] | None
+    ) -> Float32[Tensor, "B T D"]:
+        """The states of the next level; ``seen`` as in :class:`recgym.encoders.transformer.Mixer`."""
+        gates, queries, keys, values = self.split(states, where)
+        return states + self._mix(gates, queries, keys, values, where, where, seen)
+
+    def step(self, states: Float32[Tensor, "B 1 D"], where: Where, cache: Cache, mask: Mask) -> tuple[Cache, Tensor]:
+        """The cache with one more event, and that event's state ``[B, 1, D]`` of the next level."""
+        gates, queries, keys, values = self.split(states, where)
+        cache = cache.append(keys, values, where)
+        of = cache.where()
+        return cache, states + self._mix(gates, queries, cache.keys, cache.values, where, of, mask(where, of))
+
+    def _mix(
+        self, gates: Tensor, queries: Tensor, keys: Tensor, values: Tensor, at: Where, of: Where, seen: Tensor | None
+    ) -> Tensor:
+        bias = self.position.bias(queries, keys, at, of) if self.position.biased else None
+        mixed = self.mixer(queries, keys, values, bias, seen, 0.0).transpose(1, 2).flatten(2)
+        out: Tensor = self.out(self.drop(self.norm_mixed(mixed) * gates))
+        return out
+
+
+def _by_heads(part: Float32[Tensor, "B T W"], width: int) -> Float32[Tensor, "B H T d"]:
+    return part.unflatten(-1, (-1, width)).transpose(1, 2)

@@ -1,0 +1,194 @@
+"""Position parts of a Transformer: what an attention logit knows of where and when its two events stand."""
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recgym.encoders.batch import Where
+
+__all__ = ["LearnedPositions", "PositionPart", "RelativePositions", "Rotary", "Summed", "TimeBuckets"]
+
+
+class PositionPart(nn.Module):
+    """Knows nothing of positions; the base of those that do, each of which replaces one of the three methods.
+
+    A part enters at the input (:meth:`embed`), by turning queries and keys (:meth:`rotate`), or as a term of the logits
+    (:meth:`bias`).
+
+    Attributes:
+        sliding: only differences of positions count, so that a history may grow beyond any window.
+        needs_time: histories must say when events were.
+        biased: whether :meth:`bias` gives anything.
+    """
+
+    sliding = True
+    needs_time = False
+    biased = False
+
+    def embed(self, vectors: Float32[Tensor, "B T D"], where: Where) -> Float32[Tensor, "B T D"]:
+        """The input with positions."""
+        return vectors
+
+    def rotate(self, vectors: Float32[Tensor, "B H T d"], where: Where) -> Float32[Tensor, "B H T d"]:
+        """Queries or keys with positions."""
+        return vectors
+
+    def bias(
+        self, queries: Float32[Tensor, "B H Q d"], keys: Float32[Tensor, "B J T d"], at: Where, of: Where
+    ) -> Float32[Tensor, "X Y Q T"] | None:
+        """A term of the logits, before masking; ``X`` is B or 1, ``Y`` is H or 1.
+
+        Args:
+            queries: as they enter the product.
+            keys: likewise; J is H or 1.
+            at: where the queries stand.
+            of: where the keys stand.
+        """
+        return None
+
+
+class LearnedPositions(PositionPart):
+    """A learned vector a position, added to the input.
+
+    Args:
+        window: positions.
+        width: D.
+        spread: standard deviation of the first vectors.
+    """
+
+    sliding = False
+
+    def __init__(self, window: int, width: int, spread: float = 0.02) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(window, width) * spread)
+
+    def embed(self, vectors: Float32[Tensor, "B T D"], where: Where) -> Float32[Tensor, "B T D"]:
+        """See :class:`PositionPart`."""
+        # Rows beyond the window are encoded anew, and what comes of them here is not used.
+        return vectors + functional.embedding(where.position.clamp(max=len(self.table) - 1), self.table)
+
+
+class Rotary(PositionPart):
+    """Rotary positions (arXiv 2104.09864): pairs of coordinates turn by an angle that grows with the position.
+
+    Args:
+        head_width: d, even.
+        base: of the wavelengths.
+    """
+
+    rates: Tensor
+
+    def __init__(self, head_width: int, base: float = 10_000.0) -> None:
+        super().__init__()
+        if head_width % 2:
+            raise ValueError(f"rotary positions need heads of an even width, found {head_width}")
+        self.register_buffer("rates", base ** (-torch.arange(0, head_width, 2) / head_width), persistent=False)
+
+    def rotate(self, vectors: Float32[Tensor, "B H T d"], where: Where) -> Float32[Tensor, "B H T d"]:
+        """See :class:`PositionPart`."""
+        angle = where.position[:, None, :, None] * self.rates
+        sine, cosine = angle.sin(), angle.cos()
+        first, second = vectors.chunk(2, -1)
+        return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)
+
+
+class RelativePositions(PositionPart):
+    """A learned number for each distance between query and key, in both directions: ``2 window - 1`` of them.
+
+    Args:
+        window: distances beyond it count as the largest.
+        heads: numbers of its own for each head; 1 shares them.
+    """
+
+    biased = True
+
+    def __init__(self, window: int, heads: int = 1) -> None:
+        super().__init__()
+        self.window = window
+        self.table = nn.Parameter(0.02 * torch.randn(heads, 2 * window - 1))
+
+    def bias(
+        self, queries: Float32[Tensor, "B H Q d"], keys: Float32[Tensor, "B J T d"], at: Where, of: Where
+    ) -> Float32[Tensor, "X Y Q T"]:
+        """See :class:`PositionPart`."""
+        if _plain(at) and _plain(of):  # One row of positions serves the whole batch.
+            at, of = Where(at.position[:1], at.mask[:1]), Where(of.position[:1], of.mask[:1])
+        distance = at.position[:, :, None] - of.position[:, None, :]
+        index = distance.clamp(1 - self.window, self.window - 1) + self.window - 1
+        return self.table[:, index].transpose(0, 1)
+
+
+class TimeBuckets(PositionPart):
+    """A learned number for each order of magnitude of the time between query and key (HSTU, arXiv 2402.17152).
+
+    The bucket is ``floor(ln(max(|dt|, 1)) / 0.301)``, at most 128. The published variant compares a key with the moment
+    of the *next* event, the one to be foretold; here that is only done if asked for.
+
+    Args:
+        sees_query_time: the time of the query counts in place of that of the event it is asked after.
+        buckets: the largest bucket.
+        heads: numbers of its own for each head; 1 shares them.
+    """
+
+    needs_time = True
+    biased = True
+
+    def __init__(self, sees_query_time: bool = False, buckets: int = 128, heads: int = 1) -> None:
+        super().__init__()
+        self.sees_query_time, self.buckets = sees_query_time, buckets
+        self.table = nn.Parameter(0.02 * torch.randn(heads, buckets + 1))
+
+    def bias(
+        self, queries: Float32[Tensor, "B H Q d"], keys: Float32[Tensor, "B J T d"], at: Where, of: Where
+    ) -> Float32[Tensor, "X Y Q T"]:
+        """See :class:`PositionPart`."""
+        now = at.query_time_s if self.sees_query_time else at.time_s
+        if now is None or of.time_s is None:
+            what = "the time of the query" if self.sees_query_time else "the times of events"
+            raise ValueError(f"a time bias needs {what}, found a history without")
+        apart = (now[:, :, None] - of.time_s[:, None, :]).abs().clamp(min=1).float()
+        bucket = (apart.log() / 0.301).long().clamp(max=self.buckets)
+        return self.table[:, bucket].transpose(0, 1)
+
+
+class Summed(PositionPart):
+    """Several parts at once."""
+
+    def __init__(self, *parts: PositionPart) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+        self.sliding = all(part.sliding for part in parts)
+        self.needs_time = any(part.needs_time for part in parts)
+        self.biased = any(part.biased for part in parts)
+
+    def embed(self, vectors: Float32[Tensor, "B T D"], where: Where) -> Float32[Tensor, "B T D"]:
+        """See :class:`PositionPart`."""
+        for part in self.parts:
+            assert isinstance(part, PositionPart)
+            vectors = part.embed(vectors, where)
+        return vectors
+
+    def rotate(self, vectors: Float32[Tensor, "B H T d"], where: Where) -> Float32[Tensor, "B H T d"]:
+        """See :class:`PositionPart`."""
+        for part in self.parts:
+            assert isinstance(part, PositionPart)
+            vectors = part.rotate(vectors, where)
+        return vectors
+
+    def bias(
+        self, queries: Float32[Tensor, "B H Q d"], keys: Float32[Tensor, "B J T d"], at: Where, of: Where
+    ) -> Float32[Tensor, "X Y Q T"] | None:
+        """See :class:`PositionPart`."""
+        total: Tensor | None = None
+        for part in self.parts:
+            assert isinstance(part, PositionPart)
+            term = part.bias(queries, keys, at, of)
+            if term is not None:
+                total = term if total is None else total + term
+        return total
+
+
+def _plain(where: Where) -> bool:
+    """Whether all rows have the positions 0, 1, 2, ..., as an aligned batch has: then they are one row, expanded."""
+    return where.position.stride(0) == 0 or len(where.position) == 1

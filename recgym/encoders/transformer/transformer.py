@@ -1,0 +1,85 @@
+"""One Transformer with pluggable parts: blocks, a mask, and positions at the input."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor, nn
+
+from recgym.encoders.base import Backbone, Capabilities
+from recgym.encoders.batch import Where
+from recgym.encoders.transformer.blocks import Cache, GatedBlock, PlainBlock
+from recgym.encoders.transformer.masks import Mask
+from recgym.encoders.transformer.positions import PositionPart
+
+__all__ = ["Transformer"]
+
+Caches = tuple[Cache, ...]
+
+
+class Transformer(Backbone[Caches]):
+    """Positions, blocks, a last norm.
+
+    It is causal if its mask is, and then incremental: keys and values of the newest ``window`` events are kept. It
+    slides if in addition no part counts absolute positions and the mask has a span.
+
+    Args:
+        blocks: from the input to the output.
+        mask: which events see which.
+        position: positions at the input; those in the logits belong to the blocks.
+        norm: of the last states.
+        dropout: of the input.
+        slides: whether going on beyond the window is to be exact; see :class:`recgym.encoders.transformer.Causal`.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[PlainBlock | GatedBlock],
+        mask: Mask,
+        position: PositionPart,
+        norm: nn.Module | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.mask, self.position = mask, position
+        self.norm = norm or nn.Identity()
+        self.drop = nn.Dropout(dropout)
+        parts = [position, *(block.position for block in blocks)]
+        # A time bias that sees the moment of the query changes old keys' logits only through the query: still causal.
+        self.capabilities = Capabilities(
+            causal=mask.causal,
+            incremental=mask.causal,
+            needs_time=any(part.needs_time for part in parts),
+            sliding=mask.causal and getattr(mask, "span", None) is not None and all(part.sliding for part in parts),
+        )
+
+    def forward(self, vectors: Float32[Tensor, "B T D"], where: Where) -> Float32[Tensor, "B T D"]:
+        """See :class:`recgym.encoders.Backbone`."""
+        states = self.drop(self.position.embed(vectors, where))
+        seen = None if self.mask.trivial(vectors.shape[1]) else self.mask(where, where)
+        for block in self.blocks:
+            states = block(states, where, seen)
+        out: Tensor = self.norm(states)
+        return out
+
+    def init_memory(self, users: int, window: int, device: torch.device) -> Caches:
+        """See :class:`recgym.encoders.Backbone`."""
+        return tuple(
+            Cache.empty(users, window, block.key_heads, block.key_width, block.value_width, device)
+            for block in self._blocks()
+        )
+
+    def step(
+        self, memory: Caches, vectors: Float32[Tensor, "B D"], where: Where
+    ) -> tuple[Caches, Float32[Tensor, "B D"]]:
+        """See :class:`recgym.encoders.Backbone`."""
+        states = self.drop(self.position.embed(vectors[:, None], where))
+        caches = []
+        for block, cache in zip(self._blocks(), memory, strict=True):
+            cache, states = block.step(states, where, cache, self.mask)
+            caches.append(cache)
+        return tuple(caches), self.norm(states)[:, 0]
+
+    def _blocks(self) -> list[PlainBlock | GatedBlock]:
+        return [block for block in self.blocks if isinstance(block, PlainBlock | GatedBlock)]

@@ -1,0 +1,214 @@
+"""The contract of sequence encoders, as checks that any of them must pass."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from recgym.arrays import where_rows
+from recgym.encoders import Batch, Catalogue, Event, NextItemModel, Sequences, Stage, seeded
+
+__all__ = ["ModelConfig", "check_encoder", "encoder_sequences"]
+
+_CLOSE = 1e-5
+
+
+@runtime_checkable
+class ModelConfig(Protocol):
+    """Settings of a model that know how to build and train it."""
+
+    window: int
+
+    def build(self, catalogue: Catalogue) -> NextItemModel:
+        """A fresh model."""
+        ...
+
+    def stages(self, catalogue: Catalogue) -> tuple[Stage, ...]:
+        """How it is trained."""
+        ...
+
+
+def encoder_sequences(seed: int, users: int = 12, num_items: int = 40, longest: int = 18) -> Sequences:
+    """Random histories with times, two feedback channels and sessions; the second user has none."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, longest, users)
+    lengths[:3] = longest, 0, 1
+    start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    events = int(start[-1])
+    owner = np.repeat(np.arange(users), lengths)
+    time_s = rng.exponential(1e4, events).cumsum() + 1.6e9
+    return Sequences(
+        rng.integers(0, num_items, events), start, num_items, time_s,
+        rng.integers(0, 3, (events, 2)).astype(np.float32), owner * 1000 + np.arange(events) // 4,
+    )  # fmt: skip
+
+
+def check_encoder(config: ModelConfig, seed: int = 0) -> None:
+    """Build a model and hold it against the contract.
+
+    ====================  ==========================================================================================
+    causality             changing the events from t on leaves all states before t bit-identical, if it says so
+    layout                left-padded, right-padded and packed histories have equal states
+    steps                 a chain of ``step`` equals ``forward``, also beyond the window; a row that is reset starts anew
+    cold start            a user without events has a finite state, the same for all
+    bad input             an id outside the catalogue and feedback that is not finite raise; padding may hold any id
+    scores                finite, one an item, the same whether a user is scored alone or among others
+    ====================  ==========================================================================================
+
+    Args:
+        config: settings, with a window of at most 18 so that the test's histories outgrow it.
+        seed: of the weights and the histories.
+
+    Raises:
+        AssertionError: with what was found and what was expected.
+    """
+    sequences = encoder_sequences(seed)
+    catalogue = Catalogue.of(sequences)
+    with seeded(seed, "check encoder"):
+        model = config.build(catalogue).eval()
+        # Away from a beginning at which parts that start as zero would not be tested.
+        for parameter in model.parameters():
+            parameter.data += 0.05 * torch.randn_like(parameter)
+        if isinstance(weight := getattr(model.encoder.items, "weight", None), Tensor):
+            weight.data[sequences.num_items] = 0.0
+    batch = sequences.histories(np.arange(sequences.num_users), config.window)
+    with torch.no_grad():
+        _check_causality(model, batch)
+        _check_layout(model, batch)
+        _check_steps(model, sequences)
+        _check_cold_start(model, batch)
+        _check_bad_input(model, batch)
+        _check_scores(model, batch)
+
+
+def _check_causality(model: NextItemModel, batch: Batch) -> None:
+    if not model.encoder.capabilities.causal:
+        return
+    states = model.encoder(batch)
+    cut = batch.items.shape[1] // 2
+    changed = dict(vars(batch))
+    changed["items"] = batch.items.clone()
+    changed["items"][:, cut:] = (batch.items[:, cut:] + 7) % model.num_items
+    if batch.feedback is not None:
+        changed["feedback"] = batch.feedback.clone()
+        changed["feedback"][:, cut:] += 1.0
+    if batch.time_s is not None:
+        changed["time_s"] = batch.time_s.clone()
+        changed["time_s"][:, cut:] += 5e5
+    after = model.encoder(Batch(**changed))
+    _require(
+        torch.equal(states[:, :cut], after[:, :cut]),
+        f"changing events from {cut} on changed states before by {(states - after)[:, :cut].abs().max():.2g}; "
+        "a causal encoder leaves them bit-identical",
+    )
+    moved = (states[:, cut] - after[:, cut]).abs().amax(1)[batch.mask[:, cut]]
+    _require(bool((moved > 0).all()), f"changing event {cut} left the state at {cut} as it was")
+
+
+def _check_layout(model: NextItemModel, batch: Batch) -> None:
+    states = model.encoder(batch)
+    lengths, longest = batch.lengths, batch.items.shape[1]
+    index = (torch.arange(longest) - (longest - lengths)[:, None]).clamp(min=0)
+    moved = batch.map(lambda part: part.gather(1, _like(index, part)))
+    left = Batch(**{**vars(moved), "mask": torch.arange(longest) >= (longest - lengths)[:, None]})
+    _same("left-padded", model.encoder(left)[left.mask], states[batch.mask])
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
+    parts = {
+        name: batch.pack(part) for name, part in vars(batch).items() if part is not None and name not in _NOT_PACKED
+    }
+    packed = Batch.from_packed(cu_seqlens=offsets, **parts)
+    _same("packed", packed.pack(model.encoder(packed)), batch.pack(states))
+    wider = batch.map(lambda part: torch.cat([part, torch.zeros_like(part[:, :3])], 1))
+    if model.encoder.capabilities.sliding or wider.items.shape[1] <= model.window:
+        _same("more padding", model.encoder(wider)[:, :longest][batch.mask], states[batch.mask])
+
+
+_NOT_PACKED = ("mask", "exposures", "query_time_s")
+
+
+def _like(index: Tensor, part: Tensor) -> Tensor:
+    extra = part.ndim - 2
+    return index.reshape(*index.shape, *(1,) * extra).expand(*index.shape, *part.shape[2:])
+
+
+def _check_steps(model: NextItemModel, sequences: Sequences) -> None:
+    encoder, longest = model.encoder, int(np.diff(sequences.start).max())
+    whole = sequences.histories(np.arange(sequences.num_users), longest)
+    state = encoder.init_state(sequences.num_users)
+    sliding = encoder(whole) if encoder.capabilities.sliding else None
+    for t in range(longest):
+        state, out = encoder.step(state, _event(whole, t), whole.mask[:, t])
+        so_far = Batch(**{name: None if part is None else part[:, : t + 1] for name, part in vars(whole).items()})
+        if sliding is None:
+            _same(f"step {t}", out, encoder.final(so_far))
+        else:
+            _same(f"step {t}", out[whole.mask[:, t]], sliding[:, t][whole.mask[:, t]])
+    fresh = encoder.init_state(sequences.num_users)
+    rows = torch.arange(sequences.num_users) % 2 == 0
+    mixed = where_rows(rows, fresh, state)
+    event = _event(whole, 0)
+    there = rows & whole.mask[:, 0]
+    _, out = encoder.step(mixed, event, there)
+    first = Batch(**{name: None if part is None else part[:, :1] for name, part in vars(whole).items()})
+    _same("the first step of a row that was reset", out[there], encoder.final(first)[there])
+
+
+def _event(batch: Batch, t: int) -> Event:
+    time_s = None if batch.time_s is None else batch.time_s[:, t]
+    return Event(batch.items[:, t], time_s, None if batch.feedback is None else batch.feedback[:, t])
+
+
+def _check_cold_start(model: NextItemModel, batch: Batch) -> None:
+    empty = ~batch.mask.any(1)
+    final = model.encoder.final(batch)
+    _require(bool(torch.isfinite(final).all()), "a state is not finite")
+    _require(bool((final[empty] == model.encoder.blank).all()), "a user without events has another state than `blank`")
+    nobody = Batch(**{name: None if part is None else part[:, :0] for name, part in vars(batch).items()})
+    _require(
+        bool((model.encoder.final(nobody) == model.encoder.blank).all()),
+        "histories of no columns at all have another state than `blank`",
+    )
+
+
+def _check_bad_input(model: NextItemModel, batch: Batch) -> None:
+    for bad in (-1, model.num_items + 7):
+        items = batch.items.clone()
+        items[0, 0] = bad
+        _raises(f"item id {bad}", lambda items=items: model.encoder(Batch(**{**vars(batch), "items": items})))
+    items = torch.where(batch.mask, batch.items, -9)
+    _same("any id at padding", model.encoder(Batch(**{**vars(batch), "items": items})), model.encoder(batch))
+    if model.encoder.events.channels and batch.feedback is not None:
+        feedback = batch.feedback.clone()
+        feedback[0, 0] = float("nan")
+        _raises("feedback NaN", lambda: model.encoder(Batch(**{**vars(batch), "feedback": feedback})))
+
+
+def _check_scores(model: NextItemModel, batch: Batch) -> None:
+    scores = model.score(batch)
+    _require(
+        tuple(scores.shape) == (len(batch.items), model.num_items) and bool(torch.isfinite(scores).all()),
+        f"scores must be finite and of shape {(len(batch.items), model.num_items)}, found shape {tuple(scores.shape)}",
+    )
+    alone = model.score(batch.map(lambda part: part[:1]))
+    _same("a user scored alone", alone, scores[:1])
+
+
+def _require(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise AssertionError(sentence)
+
+
+def _raises(what: str, call: Any) -> None:
+    try:
+        call()
+    except ValueError:
+        return
+    raise AssertionError(f"{what} raised no ValueError")
+
+
+def _same(what: str, found: Float32[Tensor, "*n"], expected: Float32[Tensor, "*n"]) -> None:
+    apart = float((found - expected).abs().max()) if found.numel() else 0.0
+    _require(apart <= _CLOSE * max(1.0, float(expected.abs().max()) if expected.numel() else 1.0),
+            f"{what}: states differ by {apart:.2g}, at most {_CLOSE:g} was expected")  # fmt: skip
