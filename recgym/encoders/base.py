@@ -85,14 +85,14 @@ class EncoderState(NamedTuple):
     Attributes:
         memory: of the backbone; empty if it is not incremental.
         recent: the newest events; empty if they are never encoded anew.
-        count: events so far.
+        events: how many so far.
         time_s: of the newest event.
         state: after the newest event; of a user without events, the encoder's ``blank``.
     """
 
     memory: Any
     recent: Window | tuple[()]
-    count: Int64[Tensor, "B"]
+    events: Int64[Tensor, "B"]
     time_s: Float64[Tensor, "B"]
     state: Float32[Tensor, "B D"]
 
@@ -174,7 +174,7 @@ class SequenceEncoder(nn.Module):
         return inputs
 
     def asked(self, batch: Batch) -> Batch:
-        """What is encoded when the next item is asked for: the newest events, aligned, and the probe if there is one."""
+        """What is encoded when the next item is asked for: the newest events, aligned, and the probe, if any."""
         if self.probe is None:
             return batch.last(self.window)
         return batch.last(self.window - 1).append(self.probe)
@@ -229,9 +229,9 @@ class SequenceEncoder(nn.Module):
             recent = self._shift(recent, event)
         if able.incremental:
             memory, new = self.backbone.step(memory, *self._one(state, event))
-            anew = state.count >= self.window if not able.sliding else torch.zeros_like(state.count, dtype=torch.bool)
+            anew = state.events >= self.window if not able.sliding else torch.zeros_like(state.events, dtype=torch.bool)
         else:
-            anew = torch.ones_like(state.count, dtype=torch.bool)
+            anew = torch.ones_like(state.events, dtype=torch.bool)
         if isinstance(recent, Window) and bool(anew.any()):
             timed = None if event.time_s is None else recent.time_s[anew]
             feedback = recent.feedback[anew] if self.events.channels else None
@@ -239,20 +239,20 @@ class SequenceEncoder(nn.Module):
             new = new.clone()
             new[anew] = fresh
         time_s = state.time_s if event.time_s is None else event.time_s
-        return EncoderState(memory, recent, state.count + 1, time_s, new)
+        return EncoderState(memory, recent, state.events + 1, time_s, new)
 
     def _one(self, state: EncoderState, event: Event) -> tuple[Tensor, Where]:
         """The input of the backbone for one event a user, and where it stands."""
         where = Where(
-            state.count[:, None],
-            torch.ones_like(state.count[:, None], dtype=torch.bool),
+            state.events[:, None],
+            torch.ones_like(state.events[:, None], dtype=torch.bool),
             None if event.time_s is None else event.time_s[:, None],
         )
         vectors = lookup(self.items.table(), event.items[:, None], self.items.num_items) * self.scale
         gap = None
         if self.events.gaps and event.time_s is not None:
             since = (event.time_s - state.time_s).clamp(min=0)
-            gap = torch.where(state.count > 0, since, -1.0).float()[:, None]
+            gap = torch.where(state.events > 0, since, -1.0).float()[:, None]
         feedback = None if event.feedback is None else event.feedback[:, None]
         inputs: Tensor = self.dropout(self.events(vectors, feedback, gap))
         return inputs[:, 0], where

@@ -1,4 +1,4 @@
-"""Training: a list of stages, each with an objective, over all histories of a log; the best epoch by validation wins."""
+"""Training: a list of stages, each with an objective, over all histories of a log; the best epoch wins."""
 
 import copy
 import math
@@ -106,7 +106,7 @@ class Epoch:
 
 
 def seeded(seed: int, name: str) -> "_Seeded":
-    """A context in which PyTorch's own initialisers and dropout draw from a seed; the global generator is given back."""
+    """A context in which PyTorch's own initialisers and dropout draw from a seed, and nothing outside it changes."""
     return _Seeded(child_seed(seed, name))
 
 

@@ -59,7 +59,7 @@ class IdItems(nn.Module):
         self.weight = nn.Parameter(torch.randn(num_items + specials, width) * (spread or 1 / math.sqrt(width)))
         with torch.no_grad():
             self.weight[num_items] = 0.0
-        self.weight.register_hook(self._spare_padding)
+        self.weight.register_hook(self._spare_padding)  # type: ignore[no-untyped-call]
 
     def _spare_padding(self, gradient: Tensor) -> Tensor:
         gradient[self.num_items] = 0.0

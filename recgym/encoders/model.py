@@ -63,7 +63,7 @@ class NextItemModel(nn.Module):
             scores = left @ right.T
         else:
             scores = self.scorer.scores(flat, vectors)
-        return scores.unflatten(0, queries.shape[:2]).amax(1)
+        return scores.reshape(*queries.shape[:2], -1).amax(1)
 
     def scores(
         self, users: Int64[Array, "B"], history: History, query_time_s: Float64[Array, "B"] | None = None

@@ -1,7 +1,7 @@
 """All histories of a log as flat arrays, and training batches cut from them by index arithmetic."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -152,12 +152,8 @@ def next_item(batch: Batch, users: Int64[torch.Tensor, "B"], opens: Bool[torch.T
         num_items: N.
     """
     follows = batch.mask[:, 1:]
-    inputs = Batch(**{name: None if part is None else part[:, :-1] for name, part in vars(batch).items()})
+    asked = None if batch.time_s is None else batch.time_s[:, 1:]
     # An event that nothing follows has no state that is trained, so it is no input either.
-    inputs = Batch(**{**vars(inputs), "mask": follows, "query_time_s": _tail(batch.time_s)})
+    inputs = replace(batch.map(lambda part: part[:, :-1]), mask=follows, query_time_s=asked)
     targets = torch.where(follows, batch.items[:, 1:], num_items)
     return Example(inputs, targets, torch.where(opens, batch.items[:, 0], num_items), users)
-
-
-def _tail(part: torch.Tensor | None) -> torch.Tensor | None:
-    return None if part is None else part[:, 1:]

@@ -1,6 +1,7 @@
 """The contract of sequence encoders, as checks that any of them must pass."""
 
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,7 +20,10 @@ _CLOSE = 1e-5
 class ModelConfig(Protocol):
     """Settings of a model that know how to build and train it."""
 
-    window: int
+    @property
+    def window(self) -> int:
+        """T."""
+        ...
 
     def build(self, catalogue: Catalogue) -> NextItemModel:
         """A fresh model."""
@@ -51,7 +55,7 @@ def check_encoder(config: ModelConfig, seed: int = 0) -> None:
     ====================  ==========================================================================================
     causality             changing the events from t on leaves all states before t bit-identical, if it says so
     layout                left-padded, right-padded and packed histories have equal states
-    steps                 a chain of ``step`` equals ``forward``, also beyond the window; a row that is reset starts anew
+    steps                 a chain of ``step`` equals ``forward``, also beyond the window; a reset row starts anew
     cold start            a user without events has a finite state, the same for all
     bad input             an id outside the catalogue and feedback that is not finite raise; padding may hold any id
     scores                finite, one an item, the same whether a user is scored alone or among others
@@ -88,16 +92,13 @@ def _check_causality(model: NextItemModel, batch: Batch) -> None:
         return
     states = model.encoder(batch)
     cut = batch.items.shape[1] // 2
-    changed = dict(vars(batch))
-    changed["items"] = batch.items.clone()
-    changed["items"][:, cut:] = (batch.items[:, cut:] + 7) % model.num_items
-    if batch.feedback is not None:
-        changed["feedback"] = batch.feedback.clone()
-        changed["feedback"][:, cut:] += 1.0
-    if batch.time_s is not None:
-        changed["time_s"] = batch.time_s.clone()
-        changed["time_s"][:, cut:] += 5e5
-    after = model.encoder(Batch(**changed))
+    changed = batch.map(Tensor.clone)
+    changed.items[:, cut:] = (batch.items[:, cut:] + 7) % model.num_items
+    if changed.feedback is not None:
+        changed.feedback[:, cut:] += 1.0
+    if changed.time_s is not None:
+        changed.time_s[:, cut:] += 5e5
+    after = model.encoder(changed)
     _require(
         torch.equal(states[:, :cut], after[:, :cut]),
         f"changing events from {cut} on changed states before by {(states - after)[:, :cut].abs().max():.2g}; "
@@ -112,20 +113,18 @@ def _check_layout(model: NextItemModel, batch: Batch) -> None:
     lengths, longest = batch.lengths, batch.items.shape[1]
     index = (torch.arange(longest) - (longest - lengths)[:, None]).clamp(min=0)
     moved = batch.map(lambda part: part.gather(1, _like(index, part)))
-    left = Batch(**{**vars(moved), "mask": torch.arange(longest) >= (longest - lengths)[:, None]})
+    left = replace(moved, mask=torch.arange(longest) >= (longest - lengths)[:, None])
     _same("left-padded", model.encoder(left)[left.mask], states[batch.mask])
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
-    parts = {
-        name: batch.pack(part) for name, part in vars(batch).items() if part is not None and name not in _NOT_PACKED
+    flat = {
+        name: None if part is None else batch.pack(part)
+        for name, part in (("time_s", batch.time_s), ("feedback", batch.feedback), ("session", batch.session))
     }
-    packed = Batch.from_packed(cu_seqlens=offsets, **parts)
+    packed = Batch.from_packed(batch.pack(batch.items), offsets, **flat)
     _same("packed", packed.pack(model.encoder(packed)), batch.pack(states))
     wider = batch.map(lambda part: torch.cat([part, torch.zeros_like(part[:, :3])], 1))
     if model.encoder.capabilities.sliding or wider.items.shape[1] <= model.window:
         _same("more padding", model.encoder(wider)[:, :longest][batch.mask], states[batch.mask])
-
-
-_NOT_PACKED = ("mask", "exposures", "query_time_s")
 
 
 def _like(index: Tensor, part: Tensor) -> Tensor:
@@ -140,7 +139,7 @@ def _check_steps(model: NextItemModel, sequences: Sequences) -> None:
     sliding = encoder(whole) if encoder.capabilities.sliding else None
     for t in range(longest):
         state, out = encoder.step(state, _event(whole, t), whole.mask[:, t])
-        so_far = Batch(**{name: None if part is None else part[:, : t + 1] for name, part in vars(whole).items()})
+        so_far = _until(whole, t + 1)
         if sliding is None:
             _same(f"step {t}", out, encoder.final(so_far))
         else:
@@ -151,8 +150,12 @@ def _check_steps(model: NextItemModel, sequences: Sequences) -> None:
     event = _event(whole, 0)
     there = rows & whole.mask[:, 0]
     _, out = encoder.step(mixed, event, there)
-    first = Batch(**{name: None if part is None else part[:, :1] for name, part in vars(whole).items()})
+    first = whole.map(lambda part: part[:, :1])
     _same("the first step of a row that was reset", out[there], encoder.final(first)[there])
+
+
+def _until(batch: Batch, end: int) -> Batch:
+    return batch.map(lambda part: part[:, :end])
 
 
 def _event(batch: Batch, t: int) -> Event:
@@ -165,7 +168,7 @@ def _check_cold_start(model: NextItemModel, batch: Batch) -> None:
     final = model.encoder.final(batch)
     _require(bool(torch.isfinite(final).all()), "a state is not finite")
     _require(bool((final[empty] == model.encoder.blank).all()), "a user without events has another state than `blank`")
-    nobody = Batch(**{name: None if part is None else part[:, :0] for name, part in vars(batch).items()})
+    nobody = batch.map(lambda part: part[:, :0])
     _require(
         bool((model.encoder.final(nobody) == model.encoder.blank).all()),
         "histories of no columns at all have another state than `blank`",
@@ -174,15 +177,15 @@ def _check_cold_start(model: NextItemModel, batch: Batch) -> None:
 
 def _check_bad_input(model: NextItemModel, batch: Batch) -> None:
     for bad in (-1, model.num_items + 7):
-        items = batch.items.clone()
-        items[0, 0] = bad
-        _raises(f"item id {bad}", lambda items=items: model.encoder(Batch(**{**vars(batch), "items": items})))
+        wrong = replace(batch, items=batch.items.clone())
+        wrong.items[0, 0] = bad
+        _raises(f"item id {bad}", model, wrong)
     items = torch.where(batch.mask, batch.items, -9)
-    _same("any id at padding", model.encoder(Batch(**{**vars(batch), "items": items})), model.encoder(batch))
+    _same("any id at padding", model.encoder(replace(batch, items=items)), model.encoder(batch))
     if model.encoder.events.channels and batch.feedback is not None:
         feedback = batch.feedback.clone()
         feedback[0, 0] = float("nan")
-        _raises("feedback NaN", lambda: model.encoder(Batch(**{**vars(batch), "feedback": feedback})))
+        _raises("feedback NaN", model, replace(batch, feedback=feedback))
 
 
 def _check_scores(model: NextItemModel, batch: Batch) -> None:
@@ -200,9 +203,9 @@ def _require(holds: bool, sentence: str) -> None:
         raise AssertionError(sentence)
 
 
-def _raises(what: str, call: Any) -> None:
+def _raises(what: str, model: NextItemModel, batch: Batch) -> None:
     try:
-        call()
+        model.encoder(batch)
     except ValueError:
         return
     raise AssertionError(f"{what} raised no ValueError")

@@ -189,7 +189,9 @@ class BPR:
 
 @dataclass(frozen=True)
 class BPRMax:
-    """``-log sum_j softmax(s)_j sigmoid(s_target - s_j) + penalty sum_j softmax(s)_j s_j^2`` (arXiv 1706.03847, eq. 10).
+    """``-log sum_j softmax(s)_j sigmoid(s_target - s_j) + penalty sum_j softmax(s)_j s_j^2``.
+
+    Source: arXiv 1706.03847, eq. 10.
 
     The softmax runs over the negatives, which all queries of the batch share.
 

@@ -34,7 +34,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             part, target = left[start : start + rows], targets[start : start + rows]
             weight = weights[start : start + rows]
             scores = torch.mm(part, right.T, out=buffer[: len(part)])
-            # Scores are shifted, so that exp cannot overflow; in place, as each new buffer would cost a page fault a page.
+            # Shifted, so that exp cannot overflow; in place, as a new buffer would cost a page fault a page.
             scores -= scores.amax(1, keepdim=True)
             hit = scores.gather(1, target[:, None])[:, 0]
             norm = scores.exp_().sum(1)
@@ -75,5 +75,5 @@ def full_softmax_loss(
     if len(left) == 0:
         return (left.sum() + right.sum()) * 0.0
     share = torch.full((len(left),), 1 / len(left), device=left.device) if weights is None else weights / weights.sum()
-    loss: Tensor = _ChunkedCrossEntropy.apply(left, right, targets, share)
+    loss: Tensor = _ChunkedCrossEntropy.apply(left, right, targets, share)  # type: ignore[no-untyped-call]
     return loss

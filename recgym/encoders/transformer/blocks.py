@@ -145,9 +145,10 @@ class PlainBlock(nn.Module):
     def _finish(self, states: Tensor, mixed: Tensor) -> Tensor:
         if self.pre_norm:
             states = states + mixed
-            return states + self.feed_forward(self.norm_feed(states))
+            out: Tensor = states + self.feed_forward(self.norm_feed(states))
+            return out
         states = self.norm(states + mixed)
-        out: Tensor = self.norm_feed(states + self.feed_forward(states))
+        out = self.norm_feed(states + self.feed_forward(states))
         return out
 
 
@@ -215,4 +216,4 @@ class GatedBlock(nn.Module):
 
 
 def _by_heads(part: Float32[Tensor, "B T W"], width: int) -> Float32[Tensor, "B H T d"]:
-    return part.unflatten(-1, (-1, width)).transpose(1, 2)
+    return part.reshape(*part.shape[:2], -1, width).transpose(1, 2)
