@@ -17,7 +17,7 @@ from recgym.evaluation.fidelity.traces import Traces
 from recgym.evaluation.fidelity.two_sample import TwoSample, real_against_real, two_sample_test
 from recgym.seeding import make_generator
 from recgym.simulators.learned import FittedSimulator
-from recgym.simulators.learned.fit import one_thread
+from recgym.simulators.learned.threads import one_thread
 from recgym.simulators.rates_users import Rates, RatesUsers
 from recgym.stats import Interval, cluster_weights, few_clusters, percentile_interval
 

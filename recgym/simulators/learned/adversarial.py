@@ -70,11 +70,11 @@ from recgym.simulators.learned.adversarial_config import AdversarialConfig, Adve
 from recgym.simulators.learned.adversarial_rounds import Learners, play_round
 from recgym.simulators.learned.adversarial_stage import Stage, some
 from recgym.simulators.learned.adversarial_views import tell_apart
-from recgym.simulators.learned.fit import one_thread
 from recgym.simulators.learned.fitted import FittedSimulator
 from recgym.simulators.learned.network import ResponseNetwork
 from recgym.simulators.learned.returns import fit_returning, observed_pauses
 from recgym.simulators.learned.sessions import step_seconds
+from recgym.simulators.learned.threads import one_thread
 
 __all__ = ["AdversarialConfig", "AdversarialRound", "refine_adversarially"]
 

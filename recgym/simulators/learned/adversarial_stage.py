@@ -13,12 +13,12 @@ from recgym.simulators.learned.adversarial_play import Clock, LoggedSessions, Si
 from recgym.simulators.learned.adversarial_steps import Likelihood, Steps, likelihood, real_steps
 from recgym.simulators.learned.adversarial_views import View, view
 from recgym.simulators.learned.context import ItemContext, ItemStream
-from recgym.simulators.learned.fit import prepare, validation_tail
 from recgym.simulators.learned.fitted import FittedSimulator
 from recgym.simulators.learned.leaving import Ends
+from recgym.simulators.learned.lesson import validation_tail
 from recgym.simulators.learned.network import ResponseNetwork
 from recgym.simulators.learned.passes import running_states
-from recgym.simulators.learned.prepared import Prepared
+from recgym.simulators.learned.prepared import Prepared, prepare
 from recgym.simulators.learned.sessions import LeaveLabels, leave_labels
 from recgym.simulators.learned.snapshots import take_snapshots
 from recgym.simulators.learned.steps import Behaviour, ExposureSource

@@ -9,10 +9,9 @@ from torch import Tensor
 
 from recgym.data.schema import InteractionLog
 from recgym.simulators.learned.context import ItemContext, ItemStream
-from recgym.simulators.learned.fit import prepare
 from recgym.simulators.learned.fitted import FittedSimulator
 from recgym.simulators.learned.passes import running_states
-from recgym.simulators.learned.prepared import Prepared
+from recgym.simulators.learned.prepared import Prepared, prepare
 from recgym.simulators.learned.steps import Behaviour
 
 __all__ = ["Continued"]

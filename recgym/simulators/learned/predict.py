@@ -9,12 +9,12 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from recgym.data.schema import InteractionLog
 from recgym.seeding import make_generator
 from recgym.simulators.learned.continued import Continued
-from recgym.simulators.learned.fit import one_thread
 from recgym.simulators.learned.fitted import FittedSimulator
 from recgym.simulators.learned.leaving import Ends
 from recgym.simulators.learned.passes import explain, row_blocks
 from recgym.simulators.learned.sessions import leave_labels
 from recgym.simulators.learned.steps import exposure_source
+from recgym.simulators.learned.threads import one_thread
 
 __all__ = ["Predictions", "predict"]
 

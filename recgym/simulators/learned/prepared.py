@@ -1,4 +1,4 @@
-"""A log with everything that the network looks at."""
+"""A log, arranged as what the network looks at."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,12 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from recgym.data.schema import InteractionLog
+from recgym.simulators.learned.context import ItemContext
+from recgym.simulators.learned.features import FeatureEncoder
 from recgym.simulators.learned.steps import Behaviour
 
-__all__ = ["Prepared"]
+__all__ = ["Prepared", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,40 @@ class Prepared:
     def log_sizes(self, steps: Int64[np.ndarray, "s"]) -> Float32[Tensor, "s"]:
         """Logarithm of the sizes of slates."""
         return torch.from_numpy(np.log(np.maximum(self.behaviour.step_size[steps], 1))).float()
+
+
+def prepare(
+    log: InteractionLog,
+    behaviour: Behaviour,
+    users: FeatureEncoder,
+    context: ItemContext | None,
+    network_id: Int64[np.ndarray, "items"],
+    unknown: int,
+    history: int,
+    lengths: Float32[np.ndarray, "N_plus_1"] | None = None,
+) -> Prepared:
+    """Arrange what the network looks at.
+
+    Args:
+        log: the log.
+        behaviour: the same as arrays.
+        users: encoder of user features.
+        context: what was known of the log's items, in the log's ids; None without times.
+        network_id: the network's id of each of the log's items, negative if it does not know it.
+        unknown: the network's id of unknown items.
+        history: length of the window in which repeats are counted.
+        lengths: length of each of the network's items in seconds, needed to explain what they were answered.
+    """
+    ids = torch.from_numpy(np.where(network_id < 0, unknown, network_id))
+    row_item = ids[torch.from_numpy(behaviour.row_item)]
+    time = behaviour.step_time[behaviour.row_step]
+    raw = np.zeros((time.size, 0), dtype=np.float32) if context is None else context.at(behaviour.row_item, time)
+    return Prepared(
+        behaviour=behaviour,
+        profile=torch.from_numpy(users.encode(log.user_features, log.n_users)),
+        context=torch.from_numpy(raw),
+        repeats=torch.from_numpy(behaviour.repeats(history)),
+        row_item=row_item,
+        taken_item=ids[torch.from_numpy(behaviour.taken_item)],
+        row_length=torch.ones(row_item.shape) if lengths is None else torch.from_numpy(lengths)[row_item],
+    )

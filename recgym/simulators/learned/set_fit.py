@@ -12,8 +12,9 @@ from recgym.data.schema import InteractionLog
 from recgym.files import atomic_folder, read_json, write_json
 from recgym.seeding import child_seed, make_generator
 from recgym.simulators.learned.config import LearnedConfig
-from recgym.simulators.learned.fit import Variation, fit
+from recgym.simulators.learned.fit import fit
 from recgym.simulators.learned.fitted import FittedSimulator
+from recgym.simulators.learned.lesson import Variation
 from recgym.simulators.learned.simulator_set import SimulatorSet, load_members, write_set
 from recgym.simulators.learned.training import Epoch
 

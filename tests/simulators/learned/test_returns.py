@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from recgym.simulators.learned import LearnedUsers
-from recgym.simulators.learned.fit import prepare
 from recgym.simulators.learned.leaving import Ends
 from recgym.simulators.learned.network import ResponseNetwork
 from recgym.simulators.learned.passes import running_states
+from recgym.simulators.learned.prepared import prepare
 from recgym.simulators.learned.returns import Pauses, draw_pause, fit_returning, observed_pauses, session_ends
 from recgym.simulators.learned.sessions import leave_labels
 from recgym.simulators.learned.steps import Behaviour, ExposureSource

@@ -9,7 +9,7 @@ import torch
 
 from recgym.data import InteractionLog
 from recgym.simulators.learned import LearnedConfig, SetConfig, SimulatorSet, fit, fit_set
-from recgym.simulators.learned.fit import Variation
+from recgym.simulators.learned.lesson import Variation
 from recgym.simulators.learned.network import ResponseNetwork
 from recgym.simulators.learned.set_dynamics import bend, told_apart
 from recgym.simulators.learned.set_fit import member_config
