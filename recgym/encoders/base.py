@@ -247,6 +247,7 @@ class SequenceEncoder(nn.Module):
             state.events[:, None],
             torch.ones_like(state.events[:, None], dtype=torch.bool),
             None if event.time_s is None else event.time_s[:, None],
+            session=None if event.session is None else event.session[:, None],
         )
         vectors = lookup(self.items.table(), event.items[:, None], self.items.num_items) * self.scale
         gap = None

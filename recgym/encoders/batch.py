@@ -20,11 +20,13 @@ class Event(NamedTuple):
         items: item ids.
         time_s: when, in seconds; None where times are not known.
         feedback: the feedback given to it; None where only item ids are known.
+        session: number of its session; None where unknown.
     """
 
     items: Int64[Tensor, "B"]
     time_s: Float64[Tensor, "B"] | None = None
     feedback: Float32[Tensor, "B F"] | None = None
+    session: Int64[Tensor, "B"] | None = None
 
 
 class Where(NamedTuple):
@@ -36,6 +38,7 @@ class Where(NamedTuple):
         time_s: when; None where times are not known.
         query_time_s: when the next item was asked for; None where that is not shown.
         block: events of one block may be hidden from one another, see :class:`recgym.encoders.transformer.Blocks`.
+        session: number of each event's session; None where unknown.
     """
 
     position: Int64[Tensor, "B T"]
@@ -43,6 +46,7 @@ class Where(NamedTuple):
     time_s: Float64[Tensor, "B T"] | None = None
     query_time_s: Float64[Tensor, "B T"] | None = None
     block: Int64[Tensor, "B T"] | None = None
+    session: Int64[Tensor, "B T"] | None = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,7 @@ class Batch:
     def where(self) -> Where:
         """Where the events stand; of an aligned batch."""
         position = torch.arange(self.items.shape[1], device=self.items.device).expand_as(self.items)
-        return Where(position, self.mask, self.time_s, self.query_time_s)
+        return Where(position, self.mask, self.time_s, self.query_time_s, session=self.session)
 
 
 class Example(NamedTuple):
@@ -191,12 +195,14 @@ class Example(NamedTuple):
         targets: the item to be foretold from the state at each event; N where there is none.
         first: the item to be foretold before any event; N where the history goes on from earlier events.
         users: whose histories they are.
+        target_session: number of the session of each target; None where unknown.
     """
 
     inputs: Batch
     targets: Int64[Tensor, "B T"]
     first: Int64[Tensor, "B"]
     users: Int64[Tensor, "B"]
+    target_session: Int64[Tensor, "B T"] | None = None
 
 
 def _widen(index: Int64[Tensor, "B T"], like: Tensor) -> Tensor:

@@ -156,4 +156,5 @@ def next_item(batch: Batch, users: Int64[torch.Tensor, "B"], opens: Bool[torch.T
     # An event that nothing follows has no state that is trained, so it is no input either.
     inputs = replace(batch.map(lambda part: part[:, :-1]), mask=follows, query_time_s=asked)
     targets = torch.where(follows, batch.items[:, 1:], num_items)
-    return Example(inputs, targets, torch.where(opens, batch.items[:, 0], num_items), users)
+    session = None if batch.session is None else batch.session[:, 1:]
+    return Example(inputs, targets, torch.where(opens, batch.items[:, 0], num_items), users, session)

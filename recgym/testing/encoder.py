@@ -159,8 +159,8 @@ def _until(batch: Batch, end: int) -> Batch:
 
 
 def _event(batch: Batch, t: int) -> Event:
-    time_s = None if batch.time_s is None else batch.time_s[:, t]
-    return Event(batch.items[:, t], time_s, None if batch.feedback is None else batch.feedback[:, t])
+    parts = (None if part is None else part[:, t] for part in (batch.time_s, batch.feedback, batch.session))
+    return Event(batch.items[:, t], *parts)
 
 
 def _check_cold_start(model: NextItemModel, batch: Batch) -> None:

@@ -1,5 +1,6 @@
 """Losses of finding an item: from queries, the items' vectors and the item that each query should have found."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -84,12 +85,14 @@ class SampledSoftmax:
         count: how many are drawn for the whole batch.
         in_batch: the targets of the other queries are negatives too, at most ``in_batch`` of them; 0 for none.
         corrected: whether scores are corrected.
+        popularity: law of the targets, which negatives from the batch follow; that of the extra ones if None.
     """
 
     negatives: Negatives
     count: int
     in_batch: int = 0
     corrected: bool = True
+    popularity: Negatives | None = None
 
     def __call__(
         self,
@@ -103,8 +106,8 @@ class SampledSoftmax:
         drawn = self.draw(targets, generator)
         positive, negative, same = _drawn(scorer, queries, vectors, targets, drawn)
         if self.corrected:
-            positive = positive - self.negatives.log_probability(targets)[:, None]
-            negative = negative - self.negatives.log_probability(drawn)
+            positive = positive - self.log_expected(targets, len(targets))[:, None]
+            negative = negative - self.log_expected(drawn, len(targets))
         scores = torch.cat([positive, negative.masked_fill(same, float("-inf"))], 1)
         return functional.cross_entropy(scores, torch.zeros_like(targets))
 
@@ -115,6 +118,14 @@ class SampledSoftmax:
             return drawn
         chosen = torch.randperm(len(targets), generator=generator, device=targets.device)[: self.in_batch]
         return torch.cat([targets[chosen], drawn])
+
+    def log_expected(self, items: Int64[Tensor, "m"], queries: int) -> Float32[Tensor, "m"]:
+        """Logarithm of how often each item is expected among the negatives of a batch of so many queries."""
+        drawn = self.negatives.log_probability(items) + math.log(self.count or 1)
+        if not self.in_batch:
+            return drawn
+        among = (self.popularity or self.negatives).log_probability(items) + math.log(min(self.in_batch, queries))
+        return torch.logaddexp(drawn, among) if self.count else among
 
 
 @dataclass(frozen=True)
