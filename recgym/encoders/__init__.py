@@ -1,5 +1,17 @@
 """What a policy's state is made of: encoders of sets of users and of their sequences."""
 
+from recgym.encoders.activation import (
+    Association,
+    BaseLevel,
+    TopItems,
+    base_level,
+    item_weights,
+    partial_matching,
+    retrieval_chance,
+    retrieve,
+    spreading,
+    top_items,
+)
 from recgym.encoders.base import Backbone, Capabilities, EncoderState, SequenceEncoder
 from recgym.encoders.batch import Batch, Event, Example, Where
 from recgym.encoders.catalogue import Catalogue, EventConfig
@@ -26,4 +38,6 @@ __all__ = [
     "Epoch", "FitConfig", "Stage", "fit", "seeded",
     "SASRecConfig",
     "SADAE", "SADAEConfig", "SetPosterior", "linear_probe",
+    "Association", "BaseLevel", "TopItems", "base_level", "item_weights", "partial_matching", "retrieval_chance",
+    "retrieve", "spreading", "top_items",
 ]  # fmt: skip
