@@ -216,7 +216,7 @@ def play(
         items = data.row_item[shown.rows]
         repeats = (now.recent[shown.owner] == items[:, None]).sum(1).float()
         parameters = answer_parameters(network, data, shown, now.hidden, profile[at], repeats)
-        chosen = plan.choose_rows(parameters, shown.owner, generator)
+        chosen = plan.slates.choose_rows(parameters, shown.owner, generator)
         answers = plan.sample(parameters, generator, data.row_length[shown.rows], chosen)
         answers = answers * sight.fresh[shown.rows][:, None]
         then, summary = _moved(network, now, shown, items, answers, clock)

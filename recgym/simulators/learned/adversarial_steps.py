@@ -138,7 +138,7 @@ def likelihood(network: ResponseNetwork, plan: ResponsePlan, data: Prepared, ste
     def of_step(rows: Float32[Tensor, "r F"]) -> Float32[Tensor, "s"]:
         return torch.zeros(len(steps)).index_add(0, shown.owner, rows.sum(1))
 
-    counts = plan.count_nll(parameters, steps.answers, steps.counted, shown.owner, len(steps))
+    counts = plan.slates.count_nll(parameters, steps.answers, steps.counted, shown.owner, len(steps))
     return Likelihood(parameters, leave, -of_step(losses) - counts, of_step(weighted) + counts, leaving)
 
 

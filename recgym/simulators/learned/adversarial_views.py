@@ -60,7 +60,7 @@ def view(warm: ResponseNetwork, plan: ResponsePlan, data: Prepared, steps: Steps
     scaled = warm.scale(answers)
     taken = (answers != 0).any(1)
     count = torch.bincount(owner[taken], minlength=len(steps)).float()
-    chance = plan.positive(plan.alone_rows(said.parameters, owner))[plan.primary]
+    chance = plan.positive(plan.slates.alone_rows(said.parameters, owner))[plan.primary]
     score = torch.logit(chance.clamp(1e-4, 1 - 1e-4))
     place = torch.from_numpy(data.behaviour.row_position)[shown.rows].float() / 10
 

@@ -116,7 +116,7 @@ def bind_channels(
     """
     steps = torch.randperm(data.behaviour.n_steps, generator=generator)[:_MOST_EXPOSURES].sort().values.numpy()
     tail = _Tail.of(network, plan, data, steps, before)
-    parameters = plan.alone_rows(tail.parameters, tail.owner)
+    parameters = plan.slates.alone_rows(tail.parameters, tail.owner)
     network.bonds.copy_(fit_bonds(plan, parameters, tail.labels, tail.observed, tail.lengths, generator))
 
 
@@ -142,7 +142,7 @@ def _calibrate_slates(plan: ResponsePlan, tail: "_Tail") -> tuple[float, Float32
              inputs[:, -POTENTIALS:] * (1 + change[0]) + change[2:]], 1,
         )  # fmt: skip
         rows = nnf.binary_cross_entropy_with_logits(logits, taken.double(), reduction="none")
-        counts = plan.count_nll(moved, tail.labels, tail.observed, tail.owner, slates)
+        counts = plan.slates.count_nll(moved, tail.labels, tail.observed, tail.owner, slates)
         total = (rows * tail.modelled[:, plan.primary]).sum() + counts.sum() + 0.5 * change.square().sum()
         total.backward()  # type: ignore[no-untyped-call]
         return total

@@ -105,7 +105,7 @@ def predict(fitted: FittedSimulator, log: InteractionLog, seed: int = 0) -> Pred
         explained = explain(fitted.network, data, steps[block], seen.before[torch.from_numpy(steps[block])])
         lengths = data.row_length[torch.from_numpy(explained.rows)]
         rows.append(explained.rows)
-        parameters = fitted.plan.alone_rows(explained.parameters, explained.owner)
+        parameters = fitted.plan.slates.alone_rows(explained.parameters, explained.owner)
         positive.append(torch.stack(fitted.plan.positive(parameters), 1).numpy())
         mean.append(torch.stack(fitted.plan.given_gate(parameters, lengths), 1).numpy())
     row = np.concatenate(rows)

@@ -59,7 +59,7 @@ class ObservableScorer:
         parameters = self.network.respond(
             step, interest[:, None], items, self.tables.vectors[candidates], repeats, position
         )  # fmt: skip
-        alone = self.fitted.plan.alone_among(parameters, self.slate_size)
+        alone = self.fitted.plan.slates.alone_among(parameters, self.slate_size)
         return self.fitted.plan.mean(alone, self.tables.lengths[candidates])
 
     def _encode(self, history: History) -> Float32[Tensor, "B H"]:

@@ -108,7 +108,7 @@ class Tail:
             labels = torch.from_numpy(behaviour.row_labels[explained.rows])
             observed = torch.from_numpy(behaviour.row_observed[explained.rows])
             losses = self.plan.nll(explained.parameters, labels, observed, self.data.row_length[rows]).sum(1)
-            counts = self.plan.count_nll(explained.parameters, labels, observed, explained.owner, steps.size)
+            counts = self.plan.slates.count_nll(explained.parameters, labels, observed, explained.owner, steps.size)
             losses = counts.index_add(0, explained.owner, losses)
             total += np.bincount(behaviour.step_user[steps], losses.double().numpy(), total.size)
         total += self._leave_loss(network, states[1], total.size)

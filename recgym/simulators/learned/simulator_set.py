@@ -195,7 +195,7 @@ class SimulatorSet(UserModel[SetState]):
         parameters = self._stack.all(_parameters, state.views.transpose(0, 1), users, slate)
         lengths = self._users.tables.lengths[slate].expand(parameters.shape[:-1])
         plan = self._users.fitted.plan
-        return plan.mean(plan.alone(parameters), lengths)
+        return plan.mean(plan.slates.alone(parameters), lengths)
 
     def uncertainty(
         self, state: SetState, slate: Int64[Array, "B K"], weights: Mapping[str, float] | None = None

@@ -69,7 +69,7 @@ class _Trainer:
             leave, torch.from_numpy(self.labels.last[steps]).float(), reduction="none"
         )
         known = torch.from_numpy(self.labels.known[steps] & use)
-        counts_loss = self.plan.count_nll(explained.parameters, labels, observed, explained.owner, steps.size)
+        counts_loss = self.plan.slates.count_nll(explained.parameters, labels, observed, explained.owner, steps.size)
         responses = responses + (counts_loss * torch.from_numpy(use)).sum()
         return responses + (leaving * known).sum(), int(rows.sum())
 

@@ -198,7 +198,7 @@ class LearnedUsers(UserModel[LearnedState]):
         """
         factor = self._factor if factor is None else factor
         plan, shown = self.fitted.plan, _shown(slate)
-        chosen = plan.choose(parameters, generator, shown)
+        chosen = plan.slates.choose(parameters, generator, shown)
         places = None if factor is None else correlated_places(factor, tuple(slate.shape), generator)
         feedback = plan.sample(parameters, generator, self.tables.lengths[slate], chosen, places)
         return Response(feedback if shown is None else feedback * shown[..., None])
@@ -206,7 +206,7 @@ class LearnedUsers(UserModel[LearnedState]):
     def mean(self, parameters: Float32[Tensor, "B K W"], slate: Tensor) -> Response:
         """The expectation of :meth:`answer`."""
         plan, shown = self.fitted.plan, _shown(slate)
-        mean = plan.mean(plan.alone(parameters, shown), self.tables.lengths[slate])
+        mean = plan.mean(plan.slates.alone(parameters, shown), self.tables.lengths[slate])
         return Response(mean if shown is None else mean * shown[..., None])
 
     @torch.no_grad()

@@ -100,19 +100,19 @@ def test_slates_and_rows_of_a_plan_say_the_same() -> None:
     assert ResponsePlan.from_json(plan.to_json()) == plan
     assert plan.width == ResponsePlan.fit(SCHEMA, labels, observed).width + POTENTIALS
     parameters = torch.randn(6, 4, plan.width)
-    mean = plan.mean(plan.alone(parameters))
+    mean = plan.mean(plan.slates.alone(parameters))
     owner = torch.arange(6).repeat_interleave(4)
-    rows = plan.mean(plan.alone_rows(parameters.flatten(0, 1), owner))
+    rows = plan.mean(plan.slates.alone_rows(parameters.flatten(0, 1), owner))
     torch.testing.assert_close(rows, mean.flatten(0, 1))
     many = parameters.repeat(4000, 1, 1)
     generator = make_generator(0, "answers")
-    drawn = plan.sample(many, generator, chosen=plan.choose(many, generator))
+    drawn = plan.sample(many, generator, chosen=plan.slates.choose(many, generator))
     torch.testing.assert_close(drawn.view(4000, 6, 4, 2).mean(0), mean, atol=0.04, rtol=0.1)
     assert not drawn[..., 1][drawn[..., 0] == 0].any()
     one = parameters[:, :1]
-    torch.testing.assert_close(plan.alone_among(one, 1), plan.alone(one))
+    torch.testing.assert_close(plan.slates.alone_among(one, 1), plan.slates.alone(one))
     alike = parameters[:, :1].expand(6, 3, plan.width)
-    torch.testing.assert_close(plan.mean(plan.alone_among(alike, 3)), plan.mean(plan.alone(alike)))
+    torch.testing.assert_close(plan.mean(plan.slates.alone_among(alike, 3)), plan.mean(plan.slates.alone(alike)))
 
 
 def test_the_likelihood_of_whole_slates_adds_up_to_one() -> None:
@@ -123,6 +123,6 @@ def test_the_likelihood_of_whole_slates_adds_up_to_one() -> None:
     for answers in itertools.product((0.0, 1.0), repeat=3):
         value = torch.tensor([[answer, 0.0] for answer in answers])
         seen = torch.tensor([[True, False]] * 3)
-        rows, counts = plan.nll(parameters, value, seen).sum(), plan.count_nll(parameters, value, seen, owner, 1)
+        rows, counts = plan.nll(parameters, value, seen).sum(), plan.slates.count_nll(parameters, value, seen, owner, 1)
         total += float(torch.exp(-rows - counts[0]))
     assert total == pytest.approx(1.0, abs=1e-5)
