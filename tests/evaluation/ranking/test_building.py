@@ -167,3 +167,16 @@ def test_popularity_of_a_large_log_needs_no_loop() -> None:
     queries = leave_one_out_queries(log).test
     assert len(queries) == 3000
     assert queries.popularity.sum() == 3000 * 18
+
+
+def test_slates_that_interleave_stay_whole() -> None:
+    log = log_of(
+        [
+            (0, 0, 0.0, None, None, 1), (0, 1, 1.0, None, 5, 1), (0, 2, 2.0, None, 6, 1), (0, 3, 3.0, None, 5, 1),
+        ],
+        1, 4,
+    )  # fmt: skip
+    train, test = (log.with_frame(part) for part in (log.frame.head(1), log.frame.tail(3)))
+    queries = make_queries(log, train, test, "by hand")
+    assert targets_of(queries) == [{1, 3}, {2}], "in the order in which they began"
+    assert histories_of(queries) == [[0], [0, 1, 3]]

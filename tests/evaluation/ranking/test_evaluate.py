@@ -45,6 +45,14 @@ def test_batches_do_not_matter(queries: RankingQueries, seen: SeenItems, batch_s
     assert (whole.lists == pieces.lists).all()
 
 
+def test_every_query_gets_its_own_list() -> None:
+    """Queries are answered in another order than they are asked in."""
+    assert (np.diff(EVERY.end - EVERY.start) < 0).any()
+    table = TABLE[:, : EVERY.num_items]
+    report = evaluate_ranking(ByUser(table), EVERY, EVERY.protocol(seen=SeenItems.KEPT), ks=(4,), batch_size=7)
+    assert (report.lists == table[torch.as_tensor(EVERY.users)].topk(4).indices.numpy()).all()
+
+
 def test_sampled_negatives_are_the_same_for_all_models_and_batches() -> None:
     protocol = TEST.protocol(SampledNegatives(10, seed=4))
     ranks = [evaluate_ranking(ByUser(TABLE), TEST, protocol, batch_size=size).ranks for size in (11, 120)]
