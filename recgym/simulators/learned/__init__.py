@@ -9,7 +9,8 @@ from recgym.simulators.learned.predict import Predictions, predict
 from recgym.simulators.learned.scorer import ObservableScorer
 from recgym.simulators.learned.set_fit import SetConfig, fit_set
 from recgym.simulators.learned.simulator_set import SimulatorSet
-from recgym.simulators.learned.users import LearnedState, LearnedUsers
+from recgym.simulators.learned.user_state import LearnedState
+from recgym.simulators.learned.users import LearnedUsers
 
 __all__ = [
     "LearnedConfig", "fit",

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
 
-from recgym.simulators.learned.users import LearnedState
+from recgym.simulators.learned.user_state import LearnedState
 
 __all__ = ["SetState", "only", "plain"]
 

@@ -18,7 +18,8 @@ from recgym.simulators.learned.returns import draw_pause
 from recgym.simulators.learned.set_common import check_common
 from recgym.simulators.learned.set_state import SetState, only, plain
 from recgym.simulators.learned.stack import Arrangement, Stack
-from recgym.simulators.learned.users import LearnedState, LearnedUsers
+from recgym.simulators.learned.user_state import LearnedState
+from recgym.simulators.learned.users import LearnedUsers
 from recgym.types import Array, Generator, Response
 
 __all__ = ["SimulatorSet", "is_set"]

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from recgym.simulators.learned import LearnedUsers, ObservableScorer
-from recgym.simulators.learned.users import LearnedState
+from recgym.simulators.learned.user_state import LearnedState
 from recgym.types import History, Response
 from tests.simulators.learned.known import SMALL, fitted
 
