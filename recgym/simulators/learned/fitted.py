@@ -18,7 +18,8 @@ from recgym.simulators.learned.channels import ResponsePlan
 from recgym.simulators.learned.config import LearnedConfig
 from recgym.simulators.learned.context import ItemContext, ItemStream
 from recgym.simulators.learned.features import FeatureEncoder
-from recgym.simulators.learned.network import NetworkShape, ResponseNetwork
+from recgym.simulators.learned.network import ResponseNetwork
+from recgym.simulators.learned.network_shape import NetworkShape
 from recgym.simulators.learned.pace import Pace
 from recgym.simulators.learned.rates import RateTables
 from recgym.simulators.learned.sessions import SessionFacts

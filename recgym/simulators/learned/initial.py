@@ -11,7 +11,8 @@ from recgym.simulators.learned.config import LearnedConfig
 from recgym.simulators.learned.context import CONTEXT_NAMES
 from recgym.simulators.learned.counts import POTENTIALS, start_potentials
 from recgym.simulators.learned.lesson import Basis, Lesson
-from recgym.simulators.learned.network import NetworkShape, ResponseNetwork
+from recgym.simulators.learned.network import ResponseNetwork
+from recgym.simulators.learned.network_shape import NetworkShape
 from recgym.simulators.learned.steps import Behaviour
 
 __all__ = ["initial_network"]

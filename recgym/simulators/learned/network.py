@@ -6,17 +6,16 @@ it serves.
 """
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as nnf
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor, nn
 
-from recgym.data.schema import ChannelKind, FeedbackSchema
+from recgym.data.schema import FeedbackSchema
+from recgym.simulators.learned.network_shape import FeedbackScale, NetworkShape
 
-__all__ = ["FeedbackScale", "NetworkShape", "ResponseNetwork", "gap_feature"]
+__all__ = ["MAX_POSITION", "ResponseNetwork", "gap_feature"]
 
 MAX_POSITION = 50
 MOOD_WIDTH = 16
@@ -26,62 +25,6 @@ _WEEK_S = 7 * 86400.0
 def gap_feature(gap_s: Tensor) -> Tensor:
     """A pause between events as a number near [0, 1]; 0 where there is none to speak of (NaN)."""
     return (torch.log1p(gap_s.clamp(min=0.0)) / math.log1p(_WEEK_S)).nan_to_num(0.0).float()
-
-
-@dataclass(frozen=True)
-class NetworkShape:
-    """The sizes of a network.
-
-    Attributes:
-        items: N; the embedding of index N is that of unknown items.
-        channels: F.
-        parameters: what the heads of all channels need for one item, potentials included.
-        potentials: the last of these, which are the same for all items; see
-            :mod:`recgym.simulators.learned.counts`.
-        profile: width of the user features.
-        item_features: width of the item features.
-        context: width of what is known of an item at a time; 0 if the log has no times.
-        hidden: H.
-        item_width: D.
-        dropout: dropout in the response layers.
-        rivals: whether the items of a slate are seen together; not where exposures are imputed and no slate is known.
-        gaps: ranges of the pause between sessions; 0 if none can be learned.
-    """
-
-    items: int
-    channels: int
-    parameters: int
-    potentials: int
-    profile: int
-    item_features: int
-    context: int
-    hidden: int
-    item_width: int
-    dropout: float
-    rivals: bool
-    gaps: int
-
-    def to_json(self) -> dict[str, Any]:
-        """A value that JSON can hold."""
-        return asdict(self)
-
-
-class FeedbackScale(nn.Module):
-    """Feedback as numbers near [0, 1]: counts and durations by log(1 + x), all divided by their largest."""
-
-    divide: Tensor
-    logarithmic: Tensor
-
-    def __init__(self, schema: FeedbackSchema, largest: Float32[Tensor, "F"] | None = None) -> None:
-        super().__init__()
-        kinds = [channel.kind in (ChannelKind.COUNT, ChannelKind.DURATION) for channel in schema.channels]
-        self.register_buffer("logarithmic", torch.tensor(kinds))
-        largest = torch.ones(len(schema)) if largest is None else largest.abs().clamp(min=1e-6)
-        self.register_buffer("divide", torch.where(self.logarithmic, torch.log1p(largest), largest))
-
-    def forward(self, feedback: Float32[Tensor, "*rows F"]) -> Float32[Tensor, "*rows F"]:
-        """The scaled feedback."""
-        return torch.where(self.logarithmic, torch.log1p(feedback.clamp(min=0.0)), feedback) / self.divide
 
 
 class ResponseNetwork(nn.Module):

@@ -10,7 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from recgym.simulators.learned.network import MAX_POSITION, NetworkShape
+from recgym.simulators.learned.network import MAX_POSITION
+from recgym.simulators.learned.network_shape import NetworkShape
 
 __all__ = ["padded", "widest"]
 

@@ -4,7 +4,8 @@ import torch
 from torch.func import functional_call, stack_module_state, vmap
 
 from recgym.data import Channel, ChannelKind, FeedbackSchema
-from recgym.simulators.learned.network import NetworkShape, ResponseNetwork
+from recgym.simulators.learned.network import ResponseNetwork
+from recgym.simulators.learned.network_shape import NetworkShape
 
 SCHEMA = FeedbackSchema((Channel("click", ChannelKind.BINARY),))
 SHAPE = NetworkShape(
