@@ -24,7 +24,7 @@ from recgym.types import Array, Generator
 
 __all__ = [
     "box", "device_of", "from_numpy", "is_one_user", "namespace", "to_numpy", "unbox",
-    "arange", "as_bool", "as_double", "as_float", "as_int", "copy", "full", "zeros",
+    "arange", "as_double", "as_float", "as_int", "copy", "full", "zeros",
     "append_column", "gather", "largest", "marked_column", "pick", "put", "scatter", "stretch", "sum_columns", "wrap",
     "set_rows", "take_rows", "where_rows",
     "bernoulli", "integers", "normal", "normal_each", "permutation", "uniform", "uniform_each",
@@ -128,11 +128,6 @@ def as_double(array: Array) -> Array:
 def as_int(array: Array) -> Array:
     """The array as int64."""
     return array.long() if isinstance(array, torch.Tensor) else array.astype(np.int64)
-
-
-def as_bool(array: Array) -> Array:
-    """The array as bool."""
-    return array.bool() if isinstance(array, torch.Tensor) else array.astype(bool)
 
 
 def copy(array: Array) -> Array:
