@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Cell", "console", "jsonable", "print_json", "table"]
+__all__ = ["Cell", "console", "flag_value", "jsonable", "print_json", "table"]
 
 Cell = str | int | float | None
 
@@ -48,6 +48,16 @@ def print_json(value: Mapping[str, Any]) -> None:
 def console(quiet: bool = False) -> Console:
     """A console on stderr for progress and remarks; a quiet one says nothing."""
     return Console(stderr=True, quiet=quiet)
+
+
+def flag_value(flags: Sequence[str], flag: str, default: str) -> str:
+    """What a flag is set to, for verbs whose other flags depend on it; the default if it is not there."""
+    for index, word in enumerate(flags):
+        if word == flag and index + 1 < len(flags):
+            return flags[index + 1]
+        if word.startswith(f"{flag}="):
+            return word.removeprefix(f"{flag}=")
+    return default
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:

@@ -58,6 +58,9 @@ VERBS = (
     Entry(
         ("simulator", "check"), "recgym.cli.simulator:Check", "Hold simulated users against a log they have not seen"
     ),
+    Entry(("encoder", "fit"), "recgym.cli.encoder:Fit", "Fit a sequence encoder to a log"),
+    Entry(("encoder", "evaluate"), "recgym.cli.encoder:Evaluate", "Judge an encoder by where it ranks what comes next"),
+    Entry(("encoder", "recommend"), "recgym.cli.encoder:Recommend", "What an encoder would recommend to users"),
     Entry(("envs", "list"), "recgym.cli.envs:ListEnvs", "The registered environments"),
     Entry(("envs", "check"), "recgym.cli.envs:CheckEnvs", "Run the contract checks on environments"),
     Entry(("train",), "recgym.cli.train:Train", "Train an agent on an environment"),

@@ -11,7 +11,7 @@ import tyro
 
 from recgym.agents.loading import CONFIGS, Agent, AnyConfig, load_agent, make_agent
 from recgym.agents.sb3.checkpoints import find_checkpoint
-from recgym.cli.common import console, print_json, table
+from recgym.cli.common import console, flag_value, print_json, table
 from recgym.envs import Task, make_task
 from recgym.files import check_writable, write_json
 
@@ -65,7 +65,7 @@ class Train(Generic[Config]):
         Raises:
             ValueError: there is no such agent.
         """
-        name = _agent_in(flags)
+        name = flag_value(flags, "--agent", Train.agent)
         if name not in CONFIGS:
             raise ValueError(f"there is no agent {name!r}; there are: {', '.join(CONFIGS)}")
         config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
@@ -140,16 +140,6 @@ class Train(Generic[Config]):
             "seconds": {"total": round(seconds, 2)},
             "learning_curve": curve,
         }  # fmt: skip
-
-
-def _agent_in(flags: Sequence[str]) -> str:
-    """The agent that the flags name; the default if none."""
-    for index, flag in enumerate(flags):
-        if flag == "--agent" and index + 1 < len(flags):
-            return flags[index + 1]
-        if flag.startswith("--agent="):
-            return flag.removeprefix("--agent=")
-    return Train.agent
 
 
 def _asked_otherwise(asked: Any, saved: Any) -> str:

@@ -17,9 +17,11 @@ from recgym.encoders.batch import Batch, Event, Example, Where
 from recgym.encoders.catalogue import Catalogue, EventConfig
 from recgym.encoders.events import EventInputs, FeedbackScale
 from recgym.encoders.fit import Epoch, FitConfig, Stage, fit, seeded
+from recgym.encoders.fitted import FittedEncoder, ModelConfig
 from recgym.encoders.heads import Head, LastState, MeanState
 from recgym.encoders.items import FeatureItems, IdItems, ItemModule, TextItems
 from recgym.encoders.model import NextItemModel
+from recgym.encoders.models import MODELS, AnyModelConfig, load_encoder
 from recgym.encoders.objectives import EpochHook, NextItem, Objective, Step, Term
 from recgym.encoders.sadae import SADAE, SADAEConfig, SetPosterior, linear_probe
 from recgym.encoders.sasrec import SASRecConfig
@@ -36,6 +38,7 @@ __all__ = [
     "NextItemModel",
     "EpochHook", "NextItem", "Objective", "Step", "Term",
     "Epoch", "FitConfig", "Stage", "fit", "seeded",
+    "MODELS", "AnyModelConfig", "FittedEncoder", "ModelConfig", "load_encoder",
     "SASRecConfig",
     "SADAE", "SADAEConfig", "SetPosterior", "linear_probe",
     "Association", "BaseLevel", "TopItems", "base_level", "item_weights", "partial_matching", "retrieval_chance",

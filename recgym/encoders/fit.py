@@ -39,7 +39,7 @@ class FitConfig:
         step_size: of Adam.
         betas: of Adam; SASRec's second one is 0.98.
         weight_decay: L2 of all weights, decoupled.
-        clip: largest norm of a gradient; infinity for none.
+        clip: largest norm of a gradient; None for no bound.
         warmup: updates over which the step size rises to its full value.
         decay: share of the step size that is left at the end, along a cosine; 1 keeps it.
         patience: epochs without a better validation after which training ends.
@@ -52,7 +52,7 @@ class FitConfig:
     step_size: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.0
-    clip: float = math.inf
+    clip: float | None = None
     warmup: int = 0
     decay: float = 1.0
     patience: int = 10
@@ -246,7 +246,7 @@ class _Run:
         states = model.encoder(example.inputs, table)
         loss = self.stage.objective(Step(model, example, states, table[: model.num_items], self.generator))
         loss.backward()  # type: ignore[no-untyped-call]
-        if math.isfinite(config.clip):
+        if config.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.trained, config.clip)
         self.optimiser.step()
         self.updates += 1

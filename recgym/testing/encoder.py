@@ -1,7 +1,6 @@
 """The contract of sequence encoders, as checks that any of them must pass."""
 
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -9,29 +8,11 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from recgym.arrays import where_rows
-from recgym.encoders import Batch, Catalogue, Event, NextItemModel, Sequences, Stage, seeded
+from recgym.encoders import Batch, Catalogue, Event, ModelConfig, NextItemModel, Sequences, seeded
 
-__all__ = ["ModelConfig", "check_encoder", "encoder_sequences"]
+__all__ = ["check_encoder", "encoder_sequences"]
 
 _CLOSE = 1e-5
-
-
-@runtime_checkable
-class ModelConfig(Protocol):
-    """Settings of a model that know how to build and train it."""
-
-    @property
-    def window(self) -> int:
-        """T."""
-        ...
-
-    def build(self, catalogue: Catalogue) -> NextItemModel:
-        """A fresh model."""
-        ...
-
-    def stages(self, catalogue: Catalogue) -> tuple[Stage, ...]:
-        """How it is trained."""
-        ...
 
 
 def encoder_sequences(seed: int, users: int = 12, num_items: int = 40, longest: int = 18) -> Sequences:

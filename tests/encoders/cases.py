@@ -1,7 +1,6 @@
 """Every encoder, small: what the contract checks and the tests of training run on."""
 
-from recgym.encoders import EventConfig, FitConfig, SASRecConfig
-from recgym.testing.encoder import ModelConfig
+from recgym.encoders import EventConfig, FitConfig, ModelConfig, SASRecConfig
 
 _FIT = FitConfig(epochs=12, batch_size=20, step_size=2e-2)
 

@@ -1,0 +1,135 @@
+"""A fitted encoder on disk: settings, what it was built for, weights, and the ids of its items."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import polars as pl
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from recgym.encoders.catalogue import Catalogue
+from recgym.encoders.events import FeedbackScale
+from recgym.encoders.fit import Stage
+from recgym.encoders.model import NextItemModel
+from recgym.encoders.settings import settings_from_json, settings_to_json
+from recgym.files import atomic_folder, read_json, write_json
+
+__all__ = ["FittedEncoder", "ModelConfig"]
+
+_META, _TENSORS, _IDS = "encoder.json", "encoder.safetensors", "items.parquet"
+_COUNTS, _FEATURES = "catalogue.counts", "catalogue.features"
+
+
+@runtime_checkable
+class ModelConfig(Protocol):
+    """Settings that build a model and say how it is trained; a model's frozen dataclass."""
+
+    @property
+    def window(self) -> int:
+        """T."""
+        ...
+
+    def build(self, catalogue: Catalogue) -> NextItemModel:
+        """A fresh model; draws from PyTorch's generator, see :func:`recgym.encoders.seeded`."""
+        ...
+
+    def stages(self, catalogue: Catalogue) -> tuple[Stage, ...]:
+        """How it is trained."""
+        ...
+
+
+@dataclass(frozen=True)
+class FittedEncoder:
+    """A trained model and all that is needed to use it on other data.
+
+    Attributes:
+        name: of its settings in :data:`recgym.encoders.MODELS`.
+        config: settings.
+        catalogue: what it was built for.
+        model: in evaluation mode.
+        item_ids: original id of item i at row i.
+        channels: names of the feedback channels that it was trained with.
+    """
+
+    name: str
+    config: ModelConfig
+    catalogue: Catalogue
+    model: NextItemModel
+    item_ids: pl.Series
+    channels: tuple[str, ...]
+
+    def save(self, folder: Path) -> None:
+        """Write the encoder as a folder, all or nothing."""
+        tensors = {f"model.{name}": part.contiguous().cpu() for name, part in self.model.state_dict().items()}
+        tensors[_COUNTS] = torch.from_numpy(self.catalogue.counts.copy())
+        if self.catalogue.features is not None:
+            tensors[_FEATURES] = torch.from_numpy(self.catalogue.features.copy())
+        with atomic_folder(folder, _META) as temporary:
+            save_file(tensors, temporary / _TENSORS)
+            pl.DataFrame({"id": self.item_ids}).write_parquet(temporary / _IDS)
+            write_json(
+                temporary / _META,
+                {
+                    "format": "recgym-encoder", "version": 1, "model": self.name,
+                    "settings": settings_to_json(self.config),
+                    "channels": list(self.channels), "scales": list(self.catalogue.feedback.scale),
+                    "timed": self.catalogue.timed,
+                },
+            )  # fmt: skip
+
+    @classmethod
+    def load(cls, folder: Path, models: dict[str, type[Any]]) -> "FittedEncoder":
+        """Read a folder written by :meth:`save`; see :func:`recgym.encoders.load_encoder`.
+
+        Args:
+            folder: of the encoder.
+            models: the settings that there are, by name.
+
+        Raises:
+            ValueError: the folder holds no encoder, or a file of it is damaged; the sentence names it.
+        """
+        meta = read_json(folder / _META)
+        if not isinstance(meta, dict) or meta.get("format") != "recgym-encoder":
+            raise ValueError(f"{folder / _META} does not describe a saved recgym encoder")
+        if meta.get("version") != 1:
+            raise ValueError(f"{folder / _META} has version {meta.get('version')}, this recgym reads version 1")
+        if meta.get("model") not in models:
+            raise ValueError(
+                f"{folder / _META}: there is no model {meta.get('model')!r}; there are: {', '.join(models)}"
+            )
+        config = settings_from_json(models[meta["model"]], meta["settings"], str(folder / _META))
+        tensors = _read_tensors(folder / _TENSORS)
+        ids = _read_ids(folder / _IDS)
+        counts, features = tensors.pop(_COUNTS, None), tensors.pop(_FEATURES, None)
+        if counts is None or len(counts) != len(ids):
+            raise ValueError(f"{folder / _TENSORS} does not belong to the {len(ids)} items of {_IDS}")
+        catalogue = Catalogue(
+            len(ids), counts.numpy(), FeedbackScale(tuple(meta["scales"])), bool(meta["timed"]),
+            None if features is None else features.numpy().astype(np.float32),
+        )  # fmt: skip
+        with torch.random.fork_rng(devices=[]):  # Fresh weights are drawn, and then replaced.
+            model = config.build(catalogue)
+        weights = {name.removeprefix("model."): part for name, part in tensors.items()}
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ValueError(f"{folder / _TENSORS} does not fit the settings in {_META}: {error}") from error
+        return cls(meta["model"], config, catalogue, model.eval(), ids, tuple(meta["channels"]))
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path} is not readable as safetensors: {error}") from error
+
+
+def _read_ids(path: Path) -> pl.Series:
+    try:
+        return pl.read_parquet(path)["id"]
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ValueError(f"{path} is not readable as Parquet: {error}") from error

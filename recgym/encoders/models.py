@@ -1,0 +1,25 @@
+"""Which models there are, by the names that the command line and saved encoders call them."""
+
+from pathlib import Path
+from typing import TypeAlias
+
+from recgym.encoders.fitted import FittedEncoder
+from recgym.encoders.sasrec import SASRecConfig
+
+__all__ = ["MODELS", "AnyModelConfig", "load_encoder"]
+
+AnyModelConfig: TypeAlias = SASRecConfig
+
+MODELS: dict[str, type[AnyModelConfig]] = {
+    "sasrec": SASRecConfig,
+}
+"""Name -> settings."""
+
+
+def load_encoder(folder: Path | str) -> FittedEncoder:
+    """Read a fitted encoder; never runs code that the files name.
+
+    Raises:
+        ValueError: the folder holds no encoder, or a file of it is damaged; the sentence names it.
+    """
+    return FittedEncoder.load(Path(folder), dict(MODELS))
