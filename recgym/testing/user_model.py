@@ -2,30 +2,27 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from recgym.arrays import arange, as_int, from_numpy, full, integers, take_rows, to_numpy
+from recgym.arrays import from_numpy, full, take_rows, to_numpy
 from recgym.data.schema import ChannelKind
-from recgym.seeding import make_generator
 from recgym.simulators.base import Observed, UserModel
 from recgym.simulators.organic import OrganicUsers
-from recgym.testing.checks import Check, assert_same, difference, expect_array, leaves, untouched
+from recgym.testing.checks import Check, assert_same, expect_array, leaves, untouched
+from recgym.testing.invariance import check_devices, check_hidden, check_rows
 from recgym.testing.means import mean_gap
+from recgym.testing.population import STEPS, USERS, Population
 from recgym.testing.visits import check_visit
-from recgym.types import Array, Generator, Response
+from recgym.types import Response
 
 __all__ = ["check_user_model", "user_model_checks"]
 
-USERS, STEPS = 32, 5
 COPIES, ROUNDS = 64, 200
 """Each user's expected answer is held against COPIES * ROUNDS draws."""
-ROUNDING = 1e-5
-"""How far float32 results may lie apart that are computed in another order."""
 
 
 def check_user_model(model: UserModel[Any], seed: int = 0) -> None:
@@ -44,56 +41,26 @@ def check_user_model(model: UserModel[Any], seed: int = 0) -> None:
 
 def user_model_checks(model: UserModel[Any], seed: int = 0) -> tuple[Check, ...]:
     """The parts of :func:`check_user_model`, to be run one by one."""
-    checks: list[tuple[str, Callable[[_Population], None]]] = [
+    checks: list[tuple[str, Callable[[Population], None]]] = [
         ("users: sizes and types", _check_types),
         ("users: pure and reproducible", _check_purity),
         ("users: feedback is legal", _check_feedback),
         ("users: expected() is the mean", _check_expected),
         ("users: come_back() starts a session", _check_return),
         ("users: visits between steps", _check_visits),
-        ("users: observe() sees nothing hidden", _check_hidden),
-        ("users: rows are independent", _check_rows),
+        ("users: observe() sees nothing hidden", check_hidden),
+        ("users: rows are independent", check_rows),
     ]
 
-    def on_devices(check: Callable[[_Population], None]) -> None:
+    def on_devices(check: Callable[[Population], None]) -> None:
         for device in ("cpu", "numpy") if model.runs_on_numpy else ("cpu",):
-            check(_Population(model.on(device), device, seed))
+            check(Population(model.on(device), device, seed))
 
     named = [Check(name, partial(on_devices, check)) for name, check in checks]
-    return (*named, Check("users: numpy and torch agree", partial(_check_devices, model, seed)))
+    return (*named, Check("users: numpy and torch agree", partial(check_devices, model, seed)))
 
 
-@dataclass(frozen=True)
-class _Population:
-    """A model on one device, and the users and slates that the checks give it."""
-
-    model: UserModel[Any]
-    device: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        return f"{type(self.model).__name__} on {self.device}"
-
-    def generator(self, purpose: str) -> Generator:
-        return make_generator(self.seed, purpose, device=self.device)
-
-    def slates(self, purpose: str = "slates", size: int | None = None) -> Array:
-        """Random slates ``[USERS, K]``; items may repeat."""
-        size = min(3, self.model.num_items) if size is None else size
-        return integers(self.generator(purpose), self.model.num_items, (USERS, size))
-
-    def users(self, steps: int = 0) -> Any:
-        """Users some steps into their session."""
-        generator = self.generator("users")
-        state = self.model.sample_users(USERS, generator)
-        for step in range(steps):
-            slate = self.slates(f"slates of step {step}")
-            state = self.model.advance(state, slate, self.model.respond(state, slate, generator), generator)
-        return state
-
-
-def _check_types(p: _Population) -> None:
+def _check_types(p: Population) -> None:
     model, generator, state = p.model, p.generator("types"), p.users(STEPS)
     width = int(model.item_features.shape[1]) if model.item_features.ndim == 2 else -1
     expect_array(model.item_features, (model.num_items, width), "float32", f"{p.name}: item_features")
@@ -125,7 +92,7 @@ def _check_types(p: _Population) -> None:
         _check_refuses_numpy(p)
 
 
-def _check_observed(p: _Population, observed: Observed) -> None:
+def _check_observed(p: Population, observed: Observed) -> None:
     model = p.model
     expect_array(observed.profile, (USERS, model.profile_size), "float32", f"{p.name}: the profile of observe()")
     if observed.group is not None:
@@ -148,7 +115,7 @@ def _check_observed(p: _Population, observed: Observed) -> None:
     assert not to_numpy(history.feedback)[~mask].any(), f"{p.name}: the padding of the history holds feedback"
 
 
-def _check_refuses_numpy(p: _Population) -> None:
+def _check_refuses_numpy(p: Population) -> None:
     try:
         p.model.on("numpy")
     except ValueError:
@@ -156,7 +123,7 @@ def _check_refuses_numpy(p: _Population) -> None:
     raise AssertionError(f"{p.name}: on('numpy') was expected to raise a ValueError, because runs_on_numpy is False")
 
 
-def _check_purity(p: _Population) -> None:
+def _check_purity(p: Population) -> None:
     """Every method leaves its inputs and global randomness alone, and depends on nothing but its arguments."""
     model, slate = p.model, p.slates()
 
@@ -185,7 +152,7 @@ def _check_purity(p: _Population) -> None:
         assert_same(first, second, f"{p.name}: {name} differs between two calls with equal arguments and seeds")
 
 
-def _check_return(p: _Population) -> None:
+def _check_return(p: Population) -> None:
     """Users who come back have not left, and their states are of the same form."""
     state = p.users(STEPS)
     back = p.model.come_back(state, full((USERS,), 86_400.0, "float64", p.device), p.generator("return"))
@@ -199,7 +166,7 @@ def _check_return(p: _Population) -> None:
     p.model.respond(back, p.slates("slates after the return"), p.generator("answers after the return"))
 
 
-def _check_visits(p: _Population) -> None:
+def _check_visits(p: Population) -> None:
     """What users consume unasked, if they do: legal events in order, within the time of the visit, and pure."""
     if not isinstance(p.model, OrganicUsers):
         return
@@ -210,7 +177,7 @@ def _check_visits(p: _Population) -> None:
         check_visit(visit, USERS, p.model.longest_visit, p.model.num_items, len(p.model.schema), f"{p.name}: visit()")
 
 
-def _check_feedback(p: _Population) -> None:
+def _check_feedback(p: Population) -> None:
     """Feedback within its channels' bounds; nothing where an item repeats."""
     for steps in (0, STEPS):
         state, slate = p.users(steps), p.slates()
@@ -228,7 +195,7 @@ def _check_feedback(p: _Population) -> None:
             )
 
 
-def _check_channels(p: _Population, response: Response, *, draws: bool) -> None:
+def _check_channels(p: Population, response: Response, *, draws: bool) -> None:
     values = to_numpy(response.feedback)
     for index, channel in enumerate(p.model.schema.channels):
         column = values[..., index]
@@ -241,7 +208,7 @@ def _check_channels(p: _Population, response: Response, *, draws: bool) -> None:
         assert legal.all(), f"{p.name}: channel {channel.name!r} gives {found}, which is no legal {channel.kind.value}"
 
 
-def _check_expected(p: _Population) -> None:
+def _check_expected(p: Population) -> None:
     """The expectation of each user's answer, and of all users' together, against many draws."""
     for steps in (0, STEPS):
         state, slate = p.users(steps), p.slates()
@@ -254,83 +221,3 @@ def _check_expected(p: _Population) -> None:
             binary = channel.kind is ChannelKind.BINARY
             gap = mean_gap(draws[..., index], expected[..., index], binary=binary)
             assert gap is None, f"{p.name}: expected() is not the mean of respond() in channel {channel.name!r}: {gap}"
-
-
-def _check_hidden(p: _Population) -> None:
-    """An intervention: other users' hidden state under the same observable state must not change what is observed."""
-    order = from_numpy(np.roll(np.arange(USERS), 1), p.device)
-    for steps in (0, STEPS):
-        state = p.users(steps)
-        observed = p.model.observe(state)
-        for field in p.model.hidden_fields:
-            assert hasattr(state, field), f"{p.name}: hidden field {field!r} is not in the state"
-            other = state._replace(**{field: take_rows(getattr(state, field), order)})
-            assert_same(observed, p.model.observe(other), f"{p.name}: observe() depends on the hidden field {field!r}")
-
-
-def _check_rows(p: _Population) -> None:
-    """A user's row does not depend on who else is in the batch, and rows that are named get what belongs to them."""
-    for some in ([5, 2, 7], [4]):
-        _check_part(p, from_numpy(np.array(some), p.device))
-    first = p.model.sample_users(USERS, p.generator("rows"))
-    named = p.model.sample_users(USERS, p.generator("rows"), arange(USERS, p.device))
-    assert_same(first, named, f"{p.name}: sample_users() differs between rows=None and rows=0..{USERS - 1}")
-    rows = from_numpy(np.array([5, 2, 7]), p.device)
-    group, again = p.model.observe(first).group, p.model.observe(p.users(STEPS)).group
-    few = p.model.observe(p.model.sample_users(3, p.generator("rows"), rows)).group
-    if group is not None and difference(group, again) is None:
-        assert_same(group[rows], few, f"{p.name}: sample_users(rows=...) gives rows another group than their own")
-
-
-def _check_part(p: _Population, rows: Array) -> None:
-    """Some users, or one, by themselves: the same as in the batch, but for rounding, which differs by size."""
-    state, slate = p.users(STEPS), p.slates()
-    some, shown = take_rows(state, rows), slate[rows]
-    for name, whole, part in (
-        ("expected()", p.model.expected(state, slate), p.model.expected(some, shown)),
-        ("observe()", p.model.observe(state), p.model.observe(some)),
-        ("has_left()", p.model.has_left(state), p.model.has_left(some)),
-    ):
-        sentence = f"{p.name}: {name} of a user depends on the rest of the batch"
-        assert_same(_pick(whole, rows), part, sentence, relative=ROUNDING)
-
-
-def _pick(tree: Any, rows: Array) -> Any:
-    """Rows of every array in a tree whose leaves may also be None."""
-    if isinstance(tree, tuple):
-        return type(tree)(*(_pick(leaf, rows) for leaf in tree))
-    return None if tree is None else tree[rows]
-
-
-def _check_devices(model: UserModel[Any], seed: int) -> None:
-    """Where no noise enters, numpy and torch give the same numbers for the same users."""
-    if not model.runs_on_numpy:
-        return
-    p = _Population(model.on("numpy"), "numpy", seed)
-    torch_model = model.on("cpu")
-    for steps in (0, STEPS):
-        state, slate = p.users(steps), p.slates()
-        response = p.model.respond(state, slate, p.generator("answers"))
-        twin, shown, answer = _to_torch(state), as_int(_to_torch(slate)), _to_torch(response)
-        for name, ours, theirs in (
-            ("expected()", p.model.expected(state, slate), torch_model.expected(twin, shown)),
-            ("observe()", p.model.observe(state), torch_model.observe(twin)),
-            ("has_left()", p.model.has_left(state), torch_model.has_left(twin)),
-            (
-                "step_seconds()",
-                p.model.step_seconds(state, slate, response),
-                torch_model.step_seconds(twin, shown, answer),
-            ),
-        ):
-            assert_same(
-                ours, theirs, f"{type(model).__name__}: {name} differs between numpy and torch", relative=ROUNDING
-            )
-    assert_same(
-        p.model.item_features, torch_model.item_features, f"{type(model).__name__}: item_features differ by device"
-    )
-
-
-def _to_torch(tree: Any) -> Any:
-    if isinstance(tree, tuple):
-        return type(tree)(*(_to_torch(leaf) for leaf in tree))
-    return torch.from_numpy(np.array(tree))
