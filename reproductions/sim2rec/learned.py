@@ -32,7 +32,7 @@ from recgym.seeding import make_generator
 from recgym.simulators import ShortVideoConfig
 from recgym.simulators.learned import FittedSimulator, SetConfig, SimulatorSet, fit_set
 from reproductions.claims import Claim, difference
-from reproductions.sim2rec.running import kept
+from reproductions.running import kept
 
 __all__ = ["LearnedJob", "World", "claims", "rows", "run_learned", "run_reference"]
 

@@ -16,7 +16,7 @@ from recgym.files import read_json, write_json
 from recgym.seeding import make_generator
 from recgym.simulators.satisfaction_oracle import solve
 from reproductions.sim2rec.arms import ARMS, CHOCS, TARGET, Job
-from reproductions.sim2rec.running import kept
+from reproductions.running import kept
 
 __all__ = ["bounds", "probe", "run_job", "serve"]
 

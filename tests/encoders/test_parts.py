@@ -27,7 +27,7 @@ from recgym.testing.encoder import encoder_sequences
 
 def test_padding_has_no_vector_and_never_gets_one() -> None:
     items = IdItems(5, 3, specials=2)
-    items.table()[[0, 5, 6]].sum().backward()
+    items.table()[[0, 5, 6]].sum().backward()  # type: ignore[no-untyped-call]
     assert items.weight.grad is not None
     assert not items.table()[5].any()
     assert not items.weight.grad[5].any()

@@ -18,12 +18,12 @@ def test_value_and_gradients_equal_cross_entropy(monkeypatch: pytest.MonkeyPatch
     weights = torch.rand(11, generator=generator) if weighted else None
 
     loss = full_softmax_loss(left, right, targets, weights)
-    (2 * loss).backward()
+    (2 * loss).backward()  # type: ignore[no-untyped-call]
     found = left.grad, right.grad
     left.grad = right.grad = None
     each = functional.cross_entropy(left @ right.T, targets, reduction="none")
     expected = each.mean() if weights is None else (each * weights).sum() / weights.sum()
-    (2 * expected).backward()
+    (2 * expected).backward()  # type: ignore[no-untyped-call]
 
     torch.testing.assert_close(loss, expected)
     for ours, theirs in zip(found, (left.grad, right.grad), strict=True):
@@ -39,7 +39,7 @@ def test_large_scores_do_not_overflow() -> None:
 def test_no_queries_give_no_loss_and_a_gradient_of_zero() -> None:
     right = torch.ones(3, 2, requires_grad=True)
     loss = full_softmax_loss(torch.zeros(0, 2), right, torch.zeros(0, dtype=torch.int64))
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert loss == 0.0
     assert right.grad is not None
     assert not right.grad.any()
