@@ -49,6 +49,10 @@ class Backbone(nn.Module, ABC, Generic[Memory]):
     def forward(self, vectors: Float32[Tensor, "B T D"], where: Where) -> Float32[Tensor, "B T D"]:
         """The state after each event; anything at padding."""
 
+    def forward_with_aux(self, vectors: Float32[Tensor, "B T D"], where: Where) -> tuple[Float32[Tensor, "B T D"], Any]:
+        """The states, and what else came up on the way that terms of an objective look at; None in most backbones."""
+        return self(vectors, where), None
+
     @abstractmethod
     def init_memory(self, users: int, window: int, device: torch.device) -> Memory:
         """What is known of users before their first event: a (nested) tuple of arrays with users along the first axis.
@@ -146,11 +150,20 @@ class SequenceEncoder(nn.Module):
         return able._replace(needs_time=able.needs_time or self.events.needs_time)
 
     def forward(self, batch: Batch, table: Float32[Tensor, "R D"] | None = None) -> Float32[Tensor, "B T D"]:
+        """The states of :meth:`forward_with_aux`."""
+        return self.forward_with_aux(batch, table)[0]
+
+    def forward_with_aux(
+        self, batch: Batch, table: Float32[Tensor, "R D"] | None = None
+    ) -> tuple[Float32[Tensor, "B T D"], Any]:
         """The state after each event, where the event stands in the batch; 0 at padding.
 
         Args:
             batch: the histories, with padding on either side.
             table: of :meth:`ItemModule.table`, if the caller has it already.
+
+        Returns:
+            The states, and what :meth:`Backbone.forward_with_aux` adds, of the aligned batch.
 
         Raises:
             ValueError: an item id is outside the catalogue, the encoder needs times, feedback or features that the
@@ -161,8 +174,8 @@ class SequenceEncoder(nn.Module):
             longest = int(aligned.lengths.max()) if len(aligned.lengths) else 0
             if longest > self.window:
                 raise ValueError(f"a history has {longest} events, the window is {self.window}; see Batch.last")
-        states = self.backbone(self._inputs(aligned, table), aligned.where())
-        return restore(states * aligned.mask[..., None].to(states.dtype), order)
+        states, aux = self.backbone.forward_with_aux(self._inputs(aligned, table), aligned.where())
+        return restore(states * aligned.mask[..., None].to(states.dtype), order), aux
 
     def _inputs(self, batch: Batch, table: Tensor | None) -> Tensor:
         items = torch.where(batch.mask, batch.items, self.items.num_items)

@@ -243,8 +243,8 @@ class _Run:
             group["lr"] = self.rate()
         self.optimiser.zero_grad(set_to_none=True)
         table = model.encoder.items.table()
-        states = model.encoder(example.inputs, table)
-        loss = self.stage.objective(Step(model, example, states, table[: model.num_items], self.generator))
+        states, aux = model.encoder.forward_with_aux(example.inputs, table)
+        loss = self.stage.objective(Step(model, example, states, table[: model.num_items], self.generator, aux))
         loss.backward()  # type: ignore[no-untyped-call]
         if config.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.trained, config.clip)

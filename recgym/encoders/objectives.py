@@ -1,7 +1,7 @@
 """Objectives: weighted sums of terms, each of which sees the model, the batch and its states."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float32, Int64
@@ -24,6 +24,7 @@ class Step(NamedTuple):
         states: of the encoder, for the inputs of the example.
         vectors: of all items.
         generator: source of negatives and the like.
+        aux: what the backbone gives beside the states, see :meth:`recgym.encoders.Backbone.forward_with_aux`.
     """
 
     model: NextItemModel
@@ -31,6 +32,7 @@ class Step(NamedTuple):
     states: Float32[Tensor, "B T D"]
     vectors: Float32[Tensor, "N D"]
     generator: torch.Generator
+    aux: Any = None
 
 
 @runtime_checkable

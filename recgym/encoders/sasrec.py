@@ -58,11 +58,10 @@ class SASRecConfig:
     events: EventConfig = field(default_factory=EventConfig)
     fit: FitConfig = field(default_factory=FitConfig)
 
-    def build(self, catalogue: Catalogue) -> NextItemModel:
-        """A fresh model; draws from PyTorch's generator, see :func:`recgym.encoders.seeded`."""
-        items = IdItems(catalogue.num_items, self.width)
+    def backbone(self) -> Transformer:
+        """Fresh blocks, also for models that are made of them."""
         inner = [Rotary(self.width // self.heads) if self.rotary else PositionPart() for _ in range(self.blocks)]
-        backbone = Transformer(
+        return Transformer(
             [
                 PlainBlock(
                     self.width, self.heads, Softmax(), position,
@@ -74,6 +73,10 @@ class SASRecConfig:
             PositionPart() if self.rotary else LearnedPositions(self.window, self.width),
             nn.LayerNorm(self.width),
         )  # fmt: skip
+
+    def build(self, catalogue: Catalogue) -> NextItemModel:
+        """A fresh model; draws from PyTorch's generator, see :func:`recgym.encoders.seeded`."""
+        items, backbone = IdItems(catalogue.num_items, self.width), self.backbone()
         encoder = SequenceEncoder(
             items, catalogue.events(self.events, self.width), backbone, self.window, math.sqrt(self.width), self.dropout
         )

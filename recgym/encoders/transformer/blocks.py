@@ -136,6 +136,41 @@ class PlainBlock(nn.Module):
         seen = mask(where, cache.where())
         return cache, self._finish(states, self._mix(queries, cache.keys, cache.values, where, cache.where(), seen))
 
+    def keys_values(
+        self, states: Float32[Tensor, "B T D"], where: Where
+    ) -> tuple[Float32[Tensor, "B J T d"], Float32[Tensor, "B J T e"]]:
+        """Keys and values of the states, for :meth:`ask`."""
+        asking = self.heads * self.key_width
+        normed = self.norm(states) if self.pre_norm else states
+        both = functional.linear(normed, self.project.weight[asking:], self.project.bias[asking:])
+        keys, values = (_by_heads(part, self.key_width) for part in both.chunk(2, -1))
+        return self.position.rotate(keys, where), values
+
+    def ask(
+        self,
+        asking: Float32[Tensor, "B Q D"],
+        keys: Float32[Tensor, "B J T d"],
+        values: Float32[Tensor, "B J T e"],
+        at: Where,
+        of: Where,
+        seen: Bool[Tensor, "B Q T"] | None,
+    ) -> Float32[Tensor, "B Q D"]:
+        """The next level of states that look at others: ``ask(x, *keys_values(x, at), at, at, seen)`` is ``forward``.
+
+        Args:
+            asking: what queries are made of, and what is added to.
+            keys: of :meth:`keys_values`.
+            values: likewise.
+            at: where the queries stand.
+            of: where the keys stand.
+            seen: as in :class:`recgym.encoders.transformer.Mixer`.
+        """
+        width = self.heads * self.key_width
+        normed = self.norm(asking) if self.pre_norm else asking
+        queries = _by_heads(functional.linear(normed, self.project.weight[:width], self.project.bias[:width]),
+                            self.key_width)  # fmt: skip
+        return self._finish(asking, self._mix(self.position.rotate(queries, at), keys, values, at, of, seen))
+
     def _mix(self, queries: Tensor, keys: Tensor, values: Tensor, at: Where, of: Where, seen: Tensor | None) -> Tensor:
         bias = self.position.bias(queries, keys, at, of) if self.position.biased else None
         mixed = self.mixer(queries, keys, values, bias, seen, self.rate if self.training else 0.0)
