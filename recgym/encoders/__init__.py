@@ -14,12 +14,17 @@ from recgym.encoders.activation import (
 )
 from recgym.encoders.base import Backbone, Capabilities, EncoderState, SequenceEncoder
 from recgym.encoders.batch import Batch, Event, Example, Where
+from recgym.encoders.bert4rec import BERT4RecConfig
 from recgym.encoders.catalogue import Catalogue, EventConfig
 from recgym.encoders.events import EventInputs, FeedbackScale
 from recgym.encoders.fit import Epoch, FitConfig, Stage, fit, seeded
 from recgym.encoders.fitted import FittedEncoder, ModelConfig
+from recgym.encoders.gru4rec import GRU4RecConfig, GRUBackbone
 from recgym.encoders.heads import Head, LastState, MeanState
+from recgym.encoders.hstu import HSTUConfig
+from recgym.encoders.interleaved import Answers, Interleaved, candidate_states, score_candidates
 from recgym.encoders.items import FeatureItems, IdItems, ItemModule, TextItems
+from recgym.encoders.mean_pool import MeanPoolBackbone, MeanPoolConfig
 from recgym.encoders.model import NextItemModel
 from recgym.encoders.models import MODELS, AnyModelConfig, load_encoder
 from recgym.encoders.objectives import EpochHook, NextItem, Objective, Step, Term
@@ -27,6 +32,8 @@ from recgym.encoders.sadae import SADAE, SADAEConfig, SetPosterior, linear_probe
 from recgym.encoders.sasrec import SASRecConfig
 from recgym.encoders.scorers import Cosine, Dot, FactoredScorer, MLPScorer, Scorer
 from recgym.encoders.sequences import Sequences
+from recgym.encoders.sessions import Borders, SessionGaps, SessionNumbers
+from recgym.encoders.transforms import Cloze, Crop, Segment, Sessionise, WithinSessions
 
 __all__ = [
     "Batch", "Event", "Example", "Sequences", "Where",
@@ -39,7 +46,12 @@ __all__ = [
     "EpochHook", "NextItem", "Objective", "Step", "Term",
     "Epoch", "FitConfig", "Stage", "fit", "seeded",
     "MODELS", "AnyModelConfig", "FittedEncoder", "ModelConfig", "load_encoder",
+    "HSTUConfig",
     "SASRecConfig",
+    "BERT4RecConfig", "GRU4RecConfig", "GRUBackbone", "MeanPoolBackbone", "MeanPoolConfig",
+    "Borders", "SessionGaps", "SessionNumbers",
+    "Cloze", "Crop", "Segment", "Sessionise", "WithinSessions",
+    "Answers", "Interleaved", "candidate_states", "score_candidates",
     "SADAE", "SADAEConfig", "SetPosterior", "linear_probe",
     "Association", "BaseLevel", "TopItems", "base_level", "item_weights", "partial_matching", "retrieval_chance",
     "retrieve", "spreading", "top_items",

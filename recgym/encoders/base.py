@@ -49,7 +49,7 @@ class Backbone(nn.Module, ABC, Generic[Memory]):
     def forward(self, vectors: Float32[Tensor, "B T D"], where: Where) -> Float32[Tensor, "B T D"]:
         """The state after each event; anything at padding."""
 
-    def forward_with_aux(self, vectors: Float32[Tensor, "B T D"], where: Where) -> tuple[Float32[Tensor, "B T D"], Any]:
+    def forward_with_aux(self, vectors: Float32[Tensor, "B T W"], where: Where) -> tuple[Float32[Tensor, "B T D"], Any]:
         """The states, and what else came up on the way that terms of an objective look at; None in most backbones."""
         return self(vectors, where), None
 
@@ -65,6 +65,27 @@ class Backbone(nn.Module, ABC, Generic[Memory]):
         self, memory: Memory, vectors: Float32[Tensor, "B D"], where: Where
     ) -> tuple[Memory, Float32[Tensor, "B D"]]:
         """The memory and the state after one more event of each user. ``where`` has T = 1. Incremental ones only."""
+
+    def remember(
+        self, vectors: Float32[Tensor, "B T W"], where: Where, window: int
+    ) -> tuple[Memory, Float32[Tensor, "B T D"]]:
+        """The memory after whole histories, and the states on the way: what a chain of :meth:`step` comes to.
+
+        Incremental backbones only; those that can do it in one pass replace this loop.
+
+        Args:
+            vectors: of the events, padding on the right.
+            where: of the events.
+            window: as in :meth:`init_memory`.
+        """
+        memory = self.init_memory(len(vectors), window, vectors.device)
+        states = []
+        for t in range(vectors.shape[1]):
+            at = Where(*(None if part is None else part[:, t : t + 1] for part in where))  # type: ignore[arg-type]
+            after, state = self.step(memory, vectors[:, t], at)
+            memory = where_rows(where.mask[:, t], after, memory)
+            states.append(state)
+        return memory, torch.stack(states, 1)
 
 
 class Window(NamedTuple):
@@ -174,10 +195,11 @@ class SequenceEncoder(nn.Module):
             longest = int(aligned.lengths.max()) if len(aligned.lengths) else 0
             if longest > self.window:
                 raise ValueError(f"a history has {longest} events, the window is {self.window}; see Batch.last")
-        states, aux = self.backbone.forward_with_aux(self._inputs(aligned, table), aligned.where())
+        states, aux = self.backbone.forward_with_aux(self.inputs(aligned, table), aligned.where())
         return restore(states * aligned.mask[..., None].to(states.dtype), order), aux
 
-    def _inputs(self, batch: Batch, table: Tensor | None) -> Tensor:
+    def inputs(self, batch: Batch, table: Float32[Tensor, "R D"] | None = None) -> Float32[Tensor, "B T W"]:
+        """What the backbone takes, of an aligned batch; ``table`` as in :meth:`forward`."""
         items = torch.where(batch.mask, batch.items, self.items.num_items)
         vectors = lookup(self.items.table() if table is None else table, items, self.items.num_items)
         if self.scale != 1.0:
@@ -217,6 +239,32 @@ class SequenceEncoder(nn.Module):
             torch.zeros(users, dtype=torch.float64, device=device),
             self.blank.detach().to(device).expand(users, -1).clone(),
         )
+
+    def start(self, batch: Batch) -> EncoderState:
+        """The state of users with histories: what a chain of :meth:`step` over their events comes to, in one pass.
+
+        Args:
+            batch: the histories, with padding on either side and of any length.
+        """
+        able, (aligned, _) = self.capabilities, batch.aligned()
+        blank = self.init_state(len(batch.items), batch.items.device)
+        there = aligned.mask.any(1)
+        if not bool(there.any()):
+            return blank
+        memory, newest = blank.memory, (aligned.lengths - 1).clamp(min=0)
+        if able.incremental:
+            # Of a history that a window cannot slide over, only the newest events count, and those are kept apart.
+            fits = aligned if able.sliding else aligned.last(self.window)
+            memory, states = self.backbone.remember(self.inputs(fits), fits.where(), self.window)
+            rows = torch.arange(len(newest), device=newest.device)
+            state = states[rows, newest.clamp(max=states.shape[1] - 1)]
+        else:
+            state = self.final(aligned)
+        time_s = blank.time_s
+        if aligned.time_s is not None:
+            time_s = torch.where(there, aligned.time_s.gather(1, newest[:, None])[:, 0], time_s)
+        recent = self._newest(aligned) if isinstance(blank.recent, Window) else blank.recent
+        return EncoderState(memory, recent, aligned.lengths, time_s, torch.where(there[:, None], state, blank.state))
 
     def step(
         self, state: EncoderState, event: Event, active: Bool[Tensor, "B"] | None = None
@@ -270,6 +318,23 @@ class SequenceEncoder(nn.Module):
         feedback = None if event.feedback is None else event.feedback[:, None]
         inputs: Tensor = self.dropout(self.events(vectors, feedback, gap))
         return inputs[:, 0], where
+
+    def _newest(self, batch: Batch) -> Window:
+        """The newest events of an aligned batch, right-aligned."""
+        column = batch.lengths[:, None] + torch.arange(-self.window, 0, device=batch.items.device)
+        mask, column = column >= 0, column.clamp(min=0)
+
+        def take(part: Tensor) -> Tensor:
+            index = column if part.ndim == 2 else column[..., None].expand(-1, -1, part.shape[2])
+            return part.gather(1, index)
+
+        time_s = torch.zeros_like(mask, dtype=torch.float64)
+        if batch.time_s is not None:
+            time_s = take(batch.time_s) * mask
+        feedback = torch.zeros((*mask.shape, self.events.channels), device=mask.device)
+        if self.events.channels and batch.feedback is not None:
+            feedback = take(batch.feedback) * mask[..., None]
+        return Window(torch.where(mask, take(batch.items), self.items.num_items), mask, time_s, feedback)
 
     def _shift(self, window: Window, event: Event) -> Window:
         def shift(old: Tensor, new: Tensor | None) -> Tensor:

@@ -48,6 +48,15 @@ class Where(NamedTuple):
     block: Int64[Tensor, "B T"] | None = None
     session: Int64[Tensor, "B T"] | None = None
 
+    def followed_by(self, other: "Where") -> "Where":
+        """These events and then others; what is not known of both is left out."""
+
+        def join(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+            return None if first is None or second is None else torch.cat([first, second], 1)
+
+        position, mask = torch.cat([self.position, other.position], 1), torch.cat([self.mask, other.mask], 1)
+        return Where(position, mask, *map(join, self[2:], other[2:]))
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -77,12 +86,12 @@ class Batch:
 
         Args:
             history: right-aligned, of tensors.
-            query_time_s: when the next item is asked for; stands at the newest event alone.
+            query_time_s: when the next item is asked for. It stands at the newest event; each event before was
+                followed by another, when that was asked for.
         """
         asked = None
         if query_time_s is not None:
-            asked = history.time_s.clone()
-            asked[:, -1] = query_time_s
+            asked = torch.cat([history.time_s[:, 1:], query_time_s[:, None]], 1)
         return cls(history.items, history.mask, history.time_s, history.feedback, query_time_s=asked)
 
     @classmethod

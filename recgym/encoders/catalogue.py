@@ -51,8 +51,8 @@ class Catalogue:
         scale = FeedbackScale.of(torch.from_numpy(channels))
         return cls(sequences.num_items, counts, scale, sequences.time_s is not None, features)
 
-    def events(self, config: EventConfig, width: int) -> EventInputs:
-        """The module that adds to item vectors what else an event brings.
+    def events(self, config: EventConfig, width: int, apart: bool = False) -> EventInputs:
+        """The module that adds to item vectors what else an event brings, or puts it beside them.
 
         Raises:
             ValueError: times or feedback are asked for, and the log has none.
@@ -63,4 +63,4 @@ class Catalogue:
             )
         if config.feedback and not self.feedback.scale:
             raise ValueError("feedback was to enter the encoder, found a log without feedback channels")
-        return EventInputs(width, self.feedback if config.feedback else None, config.gaps)
+        return EventInputs(width, self.feedback if config.feedback else None, config.gaps, apart)

@@ -34,12 +34,17 @@ class EventInputs(nn.Module):
         width: D.
         feedback: scales of the feedback channels; None to leave feedback out.
         gaps: whether the time since the last event enters, as ``log(1 + seconds)`` and whether there was one.
+        apart: what is known of the event stands beside the item's vector, 2 D numbers in all, for backbones that take
+            item and feedback as two tokens.
     """
 
     scale: Tensor
 
-    def __init__(self, width: int, feedback: FeedbackScale | None = None, gaps: bool = False) -> None:
+    def __init__(
+        self, width: int, feedback: FeedbackScale | None = None, gaps: bool = False, apart: bool = False
+    ) -> None:
         super().__init__()
+        self.apart = apart
         channels = 0 if feedback is None else len(feedback.scale)
         self.channels, self.gaps = channels, gaps
         self.register_buffer("scale", torch.tensor(feedback.scale if feedback else ()))
@@ -58,8 +63,8 @@ class EventInputs(nn.Module):
         vectors: Float32[Tensor, "B T D"],
         feedback: Float32[Tensor, "B T F"] | None,
         gap: Float32[Tensor, "B T"] | None,
-    ) -> Float32[Tensor, "B T D"]:
-        """The input of the backbone.
+    ) -> Float32[Tensor, "B T W"]:
+        """The input of the backbone, of width D, or 2 D if feedback stands apart.
 
         Args:
             vectors: of the items.
@@ -70,7 +75,7 @@ class EventInputs(nn.Module):
             ValueError: something that is needed is absent, or feedback is not finite.
         """
         if self.project is None:
-            return vectors
+            return torch.cat([vectors, torch.zeros_like(vectors)], -1) if self.apart else vectors
         parts = []
         if self.channels:
             if feedback is None or feedback.shape[-1] != self.channels:
@@ -78,13 +83,17 @@ class EventInputs(nn.Module):
                 raise ValueError(f"the encoder takes feedback of {self.channels} channels, found {found}")
             if not bool(torch.isfinite(feedback).all()):
                 raise ValueError("feedback in a history must be finite, found NaN or infinity")
-            parts.append(feedback.clamp(min=0).log1p() / self.scale)
+            parts.append(self.scaled(feedback))
         if self.gaps:
             if gap is None:
                 raise ValueError("the encoder takes the times of events, found a history without times")
             parts += [0.1 * gap.clamp(min=0).log1p()[..., None], (gap >= 0).float()[..., None]]
         added: Tensor = self.project(torch.cat(parts, -1))
-        return vectors + added
+        return torch.cat([vectors, added], -1) if self.apart else vectors + added
+
+    def scaled(self, feedback: Float32[Tensor, "*rows F"]) -> Float32[Tensor, "*rows F"]:
+        """Feedback on a common scale, see :class:`FeedbackScale`."""
+        return feedback.clamp(min=0).log1p() / self.scale
 
 
 def gap_s(where: Where) -> Float32[Tensor, "B T"] | None:

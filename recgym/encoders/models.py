@@ -3,14 +3,22 @@
 from pathlib import Path
 from typing import TypeAlias
 
+from recgym.encoders.bert4rec import BERT4RecConfig
 from recgym.encoders.fitted import FittedEncoder
+from recgym.encoders.gru4rec import GRU4RecConfig
+from recgym.encoders.hstu import HSTUConfig
+from recgym.encoders.mean_pool import MeanPoolConfig
 from recgym.encoders.sasrec import SASRecConfig
 
 __all__ = ["MODELS", "AnyModelConfig", "load_encoder"]
 
-AnyModelConfig: TypeAlias = SASRecConfig
+AnyModelConfig: TypeAlias = BERT4RecConfig | GRU4RecConfig | HSTUConfig | MeanPoolConfig | SASRecConfig
 
 MODELS: dict[str, type[AnyModelConfig]] = {
+    "bert4rec": BERT4RecConfig,
+    "gru4rec": GRU4RecConfig,
+    "hstu": HSTUConfig,
+    "mean-pool": MeanPoolConfig,
     "sasrec": SASRecConfig,
 }
 """Name -> settings."""

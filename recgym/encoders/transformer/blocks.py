@@ -42,6 +42,21 @@ class Cache(NamedTuple):
             torch.zeros((users, window), dtype=torch.float64, device=device),
         )
 
+    @classmethod
+    def of(
+        cls, keys: Float32[Tensor, "B J T d"], values: Float32[Tensor, "B J T e"], where: Where, window: int
+    ) -> "Cache":
+        """Of the newest events of aligned histories."""
+        column = where.mask.sum(1, keepdim=True) + torch.arange(-window, 0, device=keys.device)
+        mask, column = column >= 0, column.clamp(min=0)
+
+        def take(part: Tensor) -> Tensor:
+            index = column[:, None, :, None].expand(-1, part.shape[1], -1, part.shape[3])
+            return part.gather(2, index) * mask[:, None, :, None]
+
+        time_s = torch.zeros_like(mask, dtype=torch.float64) if where.time_s is None else where.time_s.gather(1, column)
+        return cls(take(keys), take(values), torch.where(mask, where.position.gather(1, column), -1), time_s * mask)
+
     def append(self, keys: Float32[Tensor, "B J 1 d"], values: Float32[Tensor, "B J 1 e"], where: Where) -> "Cache":
         """One more event, in place of the oldest."""
         time_s = torch.zeros_like(self.time_s[:, :1]) if where.time_s is None else where.time_s
@@ -126,8 +141,14 @@ class PlainBlock(nn.Module):
         self, states: Float32[Tensor, "B T D"], where: Where, seen: Bool[Tensor, "B T T"] | None
     ) -> Float32[Tensor, "B T D"]:
         """The states of the next level; ``seen`` as in :class:`recgym.encoders.transformer.Mixer`."""
+        return self.attend(states, where, seen)[0]
+
+    def attend(
+        self, states: Float32[Tensor, "B T D"], where: Where, seen: Bool[Tensor, "B T T"] | None
+    ) -> tuple[Float32[Tensor, "B T D"], Float32[Tensor, "B J T d"], Float32[Tensor, "B J T e"]]:
+        """The same with the keys and values that were looked at."""
         queries, keys, values = self.split(self.norm(states) if self.pre_norm else states, where)
-        return self._finish(states, self._mix(queries, keys, values, where, where, seen))
+        return self._finish(states, self._mix(queries, keys, values, where, where, seen)), keys, values
 
     def step(self, states: Float32[Tensor, "B 1 D"], where: Where, cache: Cache, mask: Mask) -> tuple[Cache, Tensor]:
         """The cache with one more event, and that event's state ``[B, 1, D]`` of the next level."""
@@ -170,6 +191,14 @@ class PlainBlock(nn.Module):
         queries = _by_heads(functional.linear(normed, self.project.weight[:width], self.project.bias[:width]),
                             self.key_width)  # fmt: skip
         return self._finish(asking, self._mix(self.position.rotate(queries, at), keys, values, at, of, seen))
+
+    def beside(
+        self, states: Float32[Tensor, "B M D"], at: Where, of: Where, cache: Cache, seen: Bool[Tensor, "B M K"]
+    ) -> Float32[Tensor, "B M D"]:
+        """The states of the next level of M events beside one another, whose keys stand after those of the cache."""
+        queries, keys, values = self.split(self.norm(states) if self.pre_norm else states, at)
+        keys, values = torch.cat([cache.keys, keys], 2), torch.cat([cache.values, values], 2)
+        return self._finish(states, self._mix(queries, keys, values, at, of, seen))
 
     def _mix(self, queries: Tensor, keys: Tensor, values: Tensor, at: Where, of: Where, seen: Tensor | None) -> Tensor:
         bias = self.position.bias(queries, keys, at, of) if self.position.biased else None
@@ -216,9 +245,14 @@ class GatedBlock(nn.Module):
         self.heads = self.key_heads = heads
         self.key_width = self.value_width = head_width or width // heads
         self.mixer, self.position = mixer, position
-        self.norm, self.norm_mixed = nn.LayerNorm(width), nn.LayerNorm(heads * self.key_width)
+        # Pointwise weights are small, and a larger eps would let early events pass as nothing.
+        self.norm, self.norm_mixed = nn.LayerNorm(width, 1e-6), nn.LayerNorm(heads * self.key_width, 1e-6)
         self.project = nn.Linear(width, 4 * heads * self.key_width)
         self.out = nn.Linear(heads * self.key_width, width)
+        nn.init.normal_(self.project.weight, std=0.02)
+        nn.init.xavier_uniform_(self.out.weight)
+        nn.init.zeros_(self.project.bias)
+        nn.init.zeros_(self.out.bias)
         self.drop = nn.Dropout(dropout)
 
     def split(self, states: Float32[Tensor, "B T D"], where: Where) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -231,8 +265,14 @@ class GatedBlock(nn.Module):
         self, states: Float32[Tensor, "B T D"], where: Where, seen: Bool[Tensor, "B T T"] | None
     ) -> Float32[Tensor, "B T D"]:
         """The states of the next level; ``seen`` as in :class:`recgym.encoders.transformer.Mixer`."""
+        return self.attend(states, where, seen)[0]
+
+    def attend(
+        self, states: Float32[Tensor, "B T D"], where: Where, seen: Bool[Tensor, "B T T"] | None
+    ) -> tuple[Float32[Tensor, "B T D"], Float32[Tensor, "B J T d"], Float32[Tensor, "B J T e"]]:
+        """The same with the keys and values that were looked at."""
         gates, queries, keys, values = self.split(states, where)
-        return states + self._mix(gates, queries, keys, values, where, where, seen)
+        return states + self._mix(gates, queries, keys, values, where, where, seen), keys, values
 
     def step(self, states: Float32[Tensor, "B 1 D"], where: Where, cache: Cache, mask: Mask) -> tuple[Cache, Tensor]:
         """The cache with one more event, and that event's state ``[B, 1, D]`` of the next level."""
@@ -240,6 +280,14 @@ class GatedBlock(nn.Module):
         cache = cache.append(keys, values, where)
         of = cache.where()
         return cache, states + self._mix(gates, queries, cache.keys, cache.values, where, of, mask(where, of))
+
+    def beside(
+        self, states: Float32[Tensor, "B M D"], at: Where, of: Where, cache: Cache, seen: Bool[Tensor, "B M K"]
+    ) -> Float32[Tensor, "B M D"]:
+        """The states of the next level of M events beside one another, whose keys stand after those of the cache."""
+        gates, queries, keys, values = self.split(states, at)
+        keys, values = torch.cat([cache.keys, keys], 2), torch.cat([cache.values, values], 2)
+        return states + self._mix(gates, queries, keys, values, at, of, seen)
 
     def _mix(
         self, gates: Tensor, queries: Tensor, keys: Tensor, values: Tensor, at: Where, of: Where, seen: Tensor | None

@@ -7,6 +7,8 @@ from jaxtyping import Bool, Float32
 from torch import Tensor
 from torch.nn import functional
 
+from recgym.encoders.transformer.pointwise import causal_silu
+
 __all__ = ["Mixer", "Silu", "Softmax"]
 
 
@@ -80,6 +82,10 @@ class Silu:
         dropout: float,
     ) -> Float32[Tensor, "B H Q e"]:
         """See :class:`Mixer`."""
+        heads = queries.shape[1]
+        keys, values = keys.expand(-1, heads, -1, -1), values.expand(-1, heads, -1, -1)
+        if seen is None and not dropout:
+            return causal_silu(queries, keys, values, bias, self.length)
         logits = queries @ keys.transpose(-1, -2)
         if bias is not None:
             logits = logits + bias

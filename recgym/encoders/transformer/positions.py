@@ -19,11 +19,13 @@ class PositionPart(nn.Module):
     Attributes:
         sliding: only differences of positions count, so that a history may grow beyond any window.
         needs_time: histories must say when events were.
+        needs_query_time: histories must say when the next item was asked for.
         biased: whether :meth:`bias` gives anything.
     """
 
     sliding = True
     needs_time = False
+    needs_query_time = False
     biased = False
 
     def embed(self, vectors: Float32[Tensor, "B T D"], where: Where) -> Float32[Tensor, "B T D"]:
@@ -112,8 +114,10 @@ class RelativePositions(PositionPart):
         self, queries: Float32[Tensor, "B H Q d"], keys: Float32[Tensor, "B J T d"], at: Where, of: Where
     ) -> Float32[Tensor, "X Y Q T"]:
         """See :class:`PositionPart`."""
-        if _plain(at) and _plain(of):  # One row of positions serves the whole batch.
-            at, of = Where(at.position[:1], at.mask[:1]), Where(of.position[:1], of.mask[:1])
+        if at is of and _counts_up(at):  # One matrix serves the whole batch, each row of it the one above moved on.
+            size, longest = at.position.shape[1], self.window - 1
+            distance = torch.arange(size - 1, -size, -1, device=self.table.device).clamp(-longest, longest)
+            return self.table[:, distance + longest].unfold(1, size, 1).flip(1)[None]
         distance = at.position[:, :, None] - of.position[:, None, :]
         index = distance.clamp(1 - self.window, self.window - 1) + self.window - 1
         return self.table[:, index].transpose(0, 1)
@@ -136,7 +140,8 @@ class TimeBuckets(PositionPart):
 
     def __init__(self, sees_query_time: bool = False, buckets: int = 128, heads: int = 1) -> None:
         super().__init__()
-        self.sees_query_time, self.buckets = sees_query_time, buckets
+        self.sees_query_time = self.needs_query_time = sees_query_time
+        self.buckets = buckets
         self.table = nn.Parameter(0.02 * torch.randn(heads, buckets + 1))
 
     def bias(
@@ -147,9 +152,10 @@ class TimeBuckets(PositionPart):
         if now is None or of.time_s is None:
             what = "the time of the query" if self.sees_query_time else "the times of events"
             raise ValueError(f"a time bias needs {what}, found a history without")
-        apart = (now[:, :, None] - of.time_s[:, None, :]).abs().clamp(min=1).float()
-        bucket = (apart.log() / 0.301).long().clamp(max=self.buckets)
-        return self.table[:, bucket].transpose(0, 1)
+        apart = (now[:, :, None] - of.time_s[:, None, :]).float().abs_().clamp_(min=1)
+        bucket = apart.log_().div_(0.301).clamp_(max=self.buckets).int()
+        # Not by an index of brackets, which is ten times slower.
+        return self.table.index_select(1, bucket.flatten()).reshape(-1, *bucket.shape).transpose(0, 1)
 
 
 class Summed(PositionPart):
@@ -160,6 +166,7 @@ class Summed(PositionPart):
         self.parts = nn.ModuleList(parts)
         self.sliding = all(part.sliding for part in parts)
         self.needs_time = any(part.needs_time for part in parts)
+        self.needs_query_time = any(part.needs_query_time for part in parts)
         self.biased = any(part.biased for part in parts)
 
     def embed(self, vectors: Float32[Tensor, "B T D"], where: Where) -> Float32[Tensor, "B T D"]:
@@ -189,6 +196,7 @@ class Summed(PositionPart):
         return total
 
 
-def _plain(where: Where) -> bool:
-    """Whether all rows have the positions 0, 1, 2, ..., as an aligned batch has: then they are one row, expanded."""
-    return where.position.stride(0) == 0 or len(where.position) == 1
+def _counts_up(where: Where) -> bool:
+    """Whether all rows have the positions 0, 1, 2, ..., as an aligned batch has."""
+    count = torch.arange(where.position.shape[1], device=where.position.device)
+    return bool((where.position == count).all())

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from recgym.encoders.base import Backbone, Capabilities
 from recgym.encoders.batch import Where
 from recgym.encoders.transformer.blocks import Cache, GatedBlock, PlainBlock
-from recgym.encoders.transformer.masks import Mask
+from recgym.encoders.transformer.masks import Blocks, Mask
 from recgym.encoders.transformer.positions import PositionPart
 
-__all__ = ["Transformer"]
+__all__ = ["Caches", "Transformer"]
 
 Caches = tuple[Cache, ...]
 
@@ -29,7 +29,6 @@ class Transformer(Backbone[Caches]):
         position: positions at the input; those in the logits belong to the blocks.
         norm: of the last states.
         dropout: of the input.
-        slides: whether going on beyond the window is to be exact; see :class:`recgym.encoders.transformer.Causal`.
     """
 
     def __init__(
@@ -46,10 +45,10 @@ class Transformer(Backbone[Caches]):
         self.norm = norm or nn.Identity()
         self.drop = nn.Dropout(dropout)
         parts = [position, *(block.position for block in blocks)]
-        # A time bias that sees the moment of the query changes old keys' logits only through the query: still causal.
         self.capabilities = Capabilities(
             causal=mask.causal,
-            incremental=mask.causal,
+            # A state that depends on when the next item is asked for is not known when its event comes.
+            incremental=mask.causal and not any(part.needs_query_time for part in parts),
             needs_time=any(part.needs_time for part in parts),
             sliding=mask.causal and getattr(mask, "span", None) is not None and all(part.sliding for part in parts),
         )
@@ -80,6 +79,36 @@ class Transformer(Backbone[Caches]):
             cache, states = block.step(states, where, cache, self.mask)
             caches.append(cache)
         return tuple(caches), self.norm(states)[:, 0]
+
+    def remember(
+        self, vectors: Float32[Tensor, "B T D"], where: Where, window: int
+    ) -> tuple[Caches, Float32[Tensor, "B T D"]]:
+        """See :class:`recgym.encoders.Backbone`; in one pass."""
+        states = self.drop(self.position.embed(vectors, where))
+        seen = None if self.mask.trivial(vectors.shape[1]) else self.mask(where, where)
+        caches = []
+        for block in self._blocks():
+            states, keys, values = block.attend(states, where, seen)
+            caches.append(Cache.of(keys, values, where, window))
+        return tuple(caches), self.norm(states)
+
+    def beside(self, memory: Caches, vectors: Float32[Tensor, "B M D"], where: Where) -> Float32[Tensor, "B M D"]:
+        """The states of M events of each user, each as if it alone came next; the memory stays as it is.
+
+        Args:
+            memory: of incremental backbones; its history is not encoded again.
+            vectors: of the events.
+            where: each stands right after the newest event.
+        """
+        count = torch.arange(1, vectors.shape[1] + 1, device=vectors.device).expand(vectors.shape[:2])
+        at, past = where._replace(block=count), memory[0].where()
+        of = past.followed_by(where)._replace(block=torch.cat([torch.zeros_like(past.position), count], 1))
+        seen = Blocks()(at, of) & self.mask(at, of)
+        states = self.drop(self.position.embed(vectors, at))
+        for block, cache in zip(self._blocks(), memory, strict=True):
+            states = block.beside(states, at, of, cache, seen)
+        out: Tensor = self.norm(states)
+        return out
 
     def _blocks(self) -> list[PlainBlock | GatedBlock]:
         return [block for block in self.blocks if isinstance(block, PlainBlock | GatedBlock)]
