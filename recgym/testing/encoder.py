@@ -37,6 +37,7 @@ def check_encoder(config: ModelConfig, seed: int = 0) -> None:
     causality             changing the events from t on leaves all states before t bit-identical, if it says so
     layout                left-padded, right-padded and packed histories have equal states
     steps                 a chain of ``step`` equals ``forward``, also beyond the window; a reset row starts anew
+    start                 ``start`` of a history, and the steps after it, equal the chain of ``step`` from nothing
     cold start            a user without events has a finite state, the same for all
     bad input             an id outside the catalogue and feedback that is not finite raise; padding may hold any id
     scores                finite, one an item, the same whether a user is scored alone or among others
@@ -63,6 +64,7 @@ def check_encoder(config: ModelConfig, seed: int = 0) -> None:
         _check_causality(model, batch)
         _check_layout(model, batch)
         _check_steps(model, sequences)
+        _check_start(model, sequences)
         _check_cold_start(model, batch)
         _check_bad_input(model, batch)
         _check_scores(model, batch)
@@ -133,6 +135,20 @@ def _check_steps(model: NextItemModel, sequences: Sequences) -> None:
     _, out = encoder.step(mixed, event, there)
     first = whole.map(lambda part: part[:, :1])
     _same("the first step of a row that was reset", out[there], encoder.final(first)[there])
+
+
+def _check_start(model: NextItemModel, sequences: Sequences) -> None:
+    encoder, longest = model.encoder, int(np.diff(sequences.start).max())
+    whole = sequences.histories(np.arange(sequences.num_users), longest)
+    chain = [encoder.init_state(sequences.num_users)]
+    for t in range(longest):
+        chain.append(encoder.step(chain[-1], _event(whole, t), whole.mask[:, t])[0])
+    for first in (0, 1, model.window - 1, model.window + 2):
+        state = encoder.start(_until(whole, first))
+        _same(f"start after {first} events", state.state, chain[first].state)
+        for t in range(first, longest):
+            state, out = encoder.step(state, _event(whole, t), whole.mask[:, t])
+            _same(f"step {t} after a start at {first}", out, chain[t + 1].state)
 
 
 def _until(batch: Batch, end: int) -> Batch:
