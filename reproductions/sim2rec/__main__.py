@@ -10,9 +10,9 @@ import torch
 
 from recgym.stats import t_interval
 from reproductions.claims import RESULTS, Claim, at_most, write_result
+from reproductions.running import run_all
 from reproductions.sim2rec import learned
 from reproductions.sim2rec.arms import Job
-from reproductions.running import run_all
 from reproductions.sim2rec.satisfaction import bounds, probe, run_job, serve
 from reproductions.sim2rec.summary import claims, rows
 

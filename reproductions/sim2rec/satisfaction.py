@@ -15,8 +15,8 @@ from recgym.envs.simulation import Simulation
 from recgym.files import read_json, write_json
 from recgym.seeding import make_generator
 from recgym.simulators.satisfaction_oracle import solve
-from reproductions.sim2rec.arms import ARMS, CHOCS, TARGET, Job
 from reproductions.running import kept
+from reproductions.sim2rec.arms import ARMS, CHOCS, TARGET, Job
 
 __all__ = ["bounds", "probe", "run_job", "serve"]
 

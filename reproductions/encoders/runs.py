@@ -1,0 +1,73 @@
+"""One run of the table: fit, choose the epoch, look at the test events once, keep what was found."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from recgym.encoders.fitted import ModelConfig
+from recgym.encoders.settings import settings_to_json
+from recgym.evaluation.encoders import EncoderSplit, fit_encoder
+from recgym.evaluation.ranking import RankingReport, evaluate_ranking
+from recgym.files import atomic_file
+from reproductions.encoders.data import split_of
+from reproductions.encoders.models import CONFIGS, Run
+from reproductions.running import kept
+
+__all__ = ["per_query", "run_one", "train_and_test"]
+
+METRICS = ("hr@10", "ndcg@10", "coverage@10", "popularity_percentile_bias@10")
+
+
+def train_and_test(
+    name: str, config: ModelConfig, split: EncoderSplit, seed: int
+) -> tuple[dict[str, Any], RankingReport]:
+    """Fit a model and rank the test events; returns a row of the table, and the report it is taken from."""
+    begun = time.perf_counter()
+    encoder, epochs = fit_encoder(name, config, split, seed)
+    seconds = time.perf_counter() - begun
+    report = evaluate_ranking(encoder.model, split.test, ks=(10,), name=name)
+    best = max((epoch for epoch in epochs if epoch.validation is not None), key=lambda epoch: epoch.validation or 0.0)
+    metrics = report.metrics()
+    row = {
+        "model": name,
+        "seed": seed,
+        **{metric: metrics[metric]._asdict() for metric in METRICS},
+        "validation_ndcg@10": best.validation,
+        "best_epoch": best.number,
+        "epochs": len(epochs),
+        "parameters": sum(parameter.numel() for parameter in encoder.model.parameters()),
+        "seconds": round(seconds, 1),
+        "training_seconds": round(sum(epoch.seconds for epoch in epochs), 1),
+        "threads": torch.get_num_threads(),
+        "protocol": {**report.protocol.to_json(), "digest": report.protocol.digest()},
+        "settings": settings_to_json(config),
+    }
+    return row, report
+
+
+def run_one(run: Run, folder: Path, root: Path, threads: int) -> dict[str, Any]:
+    """The row of a run, from the folder if it was run before."""
+
+    def make() -> dict[str, Any]:
+        torch.set_num_threads(threads)
+        row, report = train_and_test(run.model, CONFIGS[run.model][run.dataset], split_of(run.dataset, root), run.seed)
+        found = report.per_query()
+        # The ranks go first: a row that stands says that they do.
+        with atomic_file(folder / f"{run.key}.npz") as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **{metric: found[metric] for metric in METRICS[:2]})  # type: ignore[arg-type]
+        return {"dataset": run.dataset, **row}
+
+    return kept(folder / f"{run.key}.json", make)
+
+
+def per_query(run: Run, folder: Path, metric: str) -> np.ndarray | None:
+    """A metric of each test query, in the order of users; None if the run is not done."""
+    path = folder / f"{run.key}.npz"
+    if not path.exists() or not (folder / f"{run.key}.json").exists():
+        return None
+    with np.load(path) as found:
+        values: np.ndarray = found[metric]
+    return values
