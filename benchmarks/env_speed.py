@@ -81,6 +81,7 @@ CASES: tuple[Case, ...] = (
     ),
     *(Case(name, name) for name in (
         "recgym/ShortVideo-v0", "recgym/Retention-v0", "recgym/OrganicBandit-v0", "recgym/InterestExploration-v0",
+        "recgym/Relisten-v0",
     )),
 )  # fmt: skip
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 __all__ = [
     "Association", "BaseLevel", "TopItems",
-    "base_level", "item_weights", "partial_matching", "retrieval_chance", "retrieve", "spreading", "top_items",
+    "base_level", "item_sums", "item_weights", "partial_matching", "retrieval_chance", "retrieve", "spreading", "top_items",
 ]  # fmt: skip
 
 SHORTEST_AGE_S = 1.0
@@ -121,6 +121,23 @@ def _strength(
     newest = newest.masked_fill_(newest.isinf(), 1.0)
     relative = age.div_(newest[:, None]).float()
     return newest, relative.pow_(-decay).mul_(mask)
+
+
+def item_sums(items: Int64[Tensor, "B T"], values: Float32[Tensor, "B T"], num_items: int) -> Float32[Tensor, "B T"]:
+    """The sum of a value over all events of the same user and item, at each of these events.
+
+    Args:
+        items: item ids; N is padding.
+        values: a value for each event.
+        num_items: N.
+    """
+    sums = torch.empty_like(values)
+    rows = _block_rows(items.shape[0], num_items)
+    for first in range(0, items.shape[0], rows):
+        block = slice(first, first + rows)
+        table = torch.zeros((items[block].shape[0], num_items + 1), device=items.device)
+        torch.gather(table.scatter_add_(1, items[block], values[block]), 1, items[block], out=sums[block])
+    return sums
 
 
 def item_weights(base: BaseLevel, temperature: float = 1.0) -> Float32[Tensor, "B T"]:

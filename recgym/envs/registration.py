@@ -10,6 +10,7 @@ _MODULES = {
     "InterestEvolution-v0": ("recgym.envs.interest_evolution", ""),
     "ShortVideo-v0": ("recgym.envs.short_video", ""),
     "Retention-v0": ("recgym.envs.retention", ""),
+    "Relisten-v0": ("recgym.envs.relisten", ""),
     "InterestExploration-v0": ("recgym.envs.interest_exploration", ""),
     "OrganicBandit-v0": ("recgym.envs.organic_bandit", ""),
     "LearnedUsers-v0": ("recgym.envs.learned_users", ""),

@@ -13,7 +13,7 @@ from recgym.testing import environment_checks
 
 HAND_MADE = (
     "InterestEvolution", "InterestExploration", "LongTermSatisfaction", "LongTermSatisfactionRecSim", "OrganicBandit",
-    "Retention", "ShortVideo",
+    "Relisten", "Retention", "ShortVideo",
 )  # fmt: skip
 CHECKS = (
     "gymnasium's check_env", "spaces, types and ends", "determinism under a seed", "branching from a state",

@@ -20,6 +20,7 @@ def test_the_ids() -> None:
         "recgym/LongTermSatisfaction-v0",
         "recgym/LongTermSatisfactionRecSim-v0",
         "recgym/OrganicBandit-v0",
+        "recgym/Relisten-v0",
         "recgym/Retention-v0",
         "recgym/ShortVideo-v0",
     }
