@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from recgym.encoders.base import Backbone, Capabilities, SequenceEncoder
 from recgym.encoders.batch import Where
@@ -60,18 +61,41 @@ class GRUBackbone(Backbone[_Memory]):
 
     def forward(self, vectors: Float32[Tensor, "B T D"], where: Where) -> Float32[Tensor, "B T D"]:
         """See :class:`recgym.encoders.Backbone`."""
-        out: Tensor
         if self.borders is None:
-            out = self.drop(self.gru(vectors)[0]) if len(vectors) else vectors
-            return out
+            plain: Tensor = self.drop(self.gru(vectors)[0])
+            return plain
         if not bool(where.mask.any()):
             return torch.zeros_like(vectors)
         # Sessions side by side as rows, so that all of them start from 0 without a loop over time.
         pieces = Pieces.cut(session_starts(where, self.borders), where.mask)
-        states = self.gru(pieces.pack(vectors[where.mask]))[0]
+        states = self.drop(self.gru(pieces.pack(vectors[where.mask]))[0])
         out = torch.zeros_like(vectors)
-        out[where.mask] = pieces.unpack(self.drop(states))
+        out[where.mask] = pieces.unpack(states)
         return out
+
+    def remember(
+        self, vectors: Float32[Tensor, "B T D"], where: Where, window: int
+    ) -> tuple[_Memory, Float32[Tensor, "B T D"]]:
+        """See :class:`recgym.encoders.Backbone`: in one pass over the sessions, of which each user's newest is kept."""
+        memory, states = self.init_memory(len(vectors), window, vectors.device), torch.zeros_like(vectors)
+        if not bool(where.mask.any()):
+            return memory, states
+        starts = where.position == 0 if self.borders is None else session_starts(where, self.borders)
+        pieces = Pieces.cut(starts & where.mask, where.mask)
+        rows = pack_padded_sequence(
+            pieces.pack(vectors[where.mask]), pieces.mask.sum(1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        out, hidden = self.gru(rows)
+        states[where.mask] = self.drop(pieces.unpack(pad_packed_sequence(out, batch_first=True)[0]))
+        newest = torch.ones_like(pieces.owner, dtype=torch.bool)
+        newest[:-1] = pieces.owner[1:] != pieces.owner[:-1]
+        users, last = pieces.owner[newest], where.mask.sum(1, keepdim=True).clamp(min=1) - 1
+        memory.hidden[users] = hidden.transpose(0, 1)[newest]
+        if where.time_s is not None:
+            memory.time_s[users] = where.time_s.gather(1, last)[users, 0]
+        if where.session is not None:
+            memory.session[users] = where.session.gather(1, last)[users, 0]
+        return memory, states
 
     def init_memory(self, users: int, window: int, device: torch.device) -> _Memory:
         """See :class:`recgym.encoders.Backbone`."""
@@ -91,8 +115,6 @@ class GRUBackbone(Backbone[_Memory]):
             earlier = Where(where.position - 1, where.mask, memory.time_s[:, None], session=session)
             anew = self.borders.between(earlier, where)[:, 0] & (where.position[:, 0] > 0)
             hidden = hidden * ~anew[:, None, None]
-        if not len(vectors):
-            return memory, vectors
         out, hidden = self.gru(vectors[:, None], hidden.transpose(0, 1).contiguous())
         after = _Memory(
             hidden.transpose(0, 1),

@@ -52,6 +52,12 @@ class MeanPoolBackbone(Backbone[tuple[Tensor]]):
         out: Tensor = self.map(self.drop(total / (where.position + 1)))
         return (total,), out
 
+    def remember(
+        self, vectors: Float32[Tensor, "B T D"], where: Where, window: int
+    ) -> tuple[tuple[Tensor], Float32[Tensor, "B T D"]]:
+        """See :class:`recgym.encoders.Backbone`."""
+        return ((vectors * where.mask[..., None]).sum(1),), self(vectors, where)
+
 
 @dataclass(frozen=True)
 class MeanPoolConfig:
