@@ -10,7 +10,7 @@ from recgym.encoders.catalogue import Catalogue, EventConfig
 from recgym.encoders.fit import FitConfig, Stage
 from recgym.encoders.heads import LastState
 from recgym.encoders.items import IdItems
-from recgym.encoders.losses import FullSoftmax
+from recgym.encoders.losses import BCEConfig, BPRConfig, FullSoftmaxConfig, GBCEConfig, SampledSoftmaxConfig
 from recgym.encoders.model import NextItemModel
 from recgym.encoders.objectives import NextItem, Objective
 from recgym.encoders.scorers import Dot
@@ -33,7 +33,8 @@ class SASRecConfig:
     """A causal Transformer over item ids: ``sqrt(d) E[item] + P``, pre-LN blocks, tied dot product.
 
     Differences from the paper: (1) cross-entropy over all items in place of one sampled negative with BCE, which is
-    what makes the model as strong as later ones (see gSASRec, arXiv 2308.07192); ``losses.BCE`` is there; (2) the norm
+    what makes the model as strong as later ones (see gSASRec, arXiv 2308.07192), whose loss is there too, as is the
+    published one; (2) the norm
     stands before each half of a block in queries, keys and values alike; (3) every event is a target, and histories
     longer than the window are cut into stretches, where the paper keeps the newest; (4) with ``rotary``, positions are
     relative, so that a user's state can be moved on event by event beyond any window.
@@ -45,6 +46,7 @@ class SASRecConfig:
         window: T.
         dropout: of the input, attention and feed-forward nets.
         rotary: relative (rotary) positions in place of learned ones.
+        loss: what is trained.
         events: what enters beside item ids.
         fit: settings of training.
     """
@@ -55,6 +57,9 @@ class SASRecConfig:
     window: int = 200
     dropout: float = 0.2
     rotary: bool = False
+    loss: FullSoftmaxConfig | GBCEConfig | BCEConfig | SampledSoftmaxConfig | BPRConfig = field(
+        default_factory=FullSoftmaxConfig
+    )
     events: EventConfig = field(default_factory=EventConfig)
     fit: FitConfig = field(default_factory=FitConfig)
 
@@ -84,4 +89,4 @@ class SASRecConfig:
 
     def stages(self, catalogue: Catalogue) -> tuple[Stage, ...]:
         """How it is trained."""
-        return (Stage(Objective(((1.0, NextItem(FullSoftmax())),)), self.fit),)
+        return (Stage(Objective(((1.0, NextItem(self.loss.build(catalogue))),)), self.fit),)

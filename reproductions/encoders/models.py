@@ -2,21 +2,47 @@
 
 from dataclasses import dataclass, replace
 
-from recgym.encoders import FitConfig, ModelConfig, SASRecConfig
+from recgym.encoders import FitConfig, HSTUConfig, ModelConfig, SASRecConfig
+from recgym.encoders.bert4rec import BERT4RecConfig
+from recgym.encoders.gru4rec import GRU4RecConfig
+from recgym.encoders.losses import FullSoftmaxConfig, GBCEConfig
+from recgym.encoders.mean_pool import MeanPoolConfig
 
 __all__ = ["CONFIGS", "Run", "RUNS"]
 
 _LONG = FitConfig(epochs=60, patience=8)
+_SMALL = FitConfig(epochs=60, patience=8, batch_size=32)
 _SPARSE = FitConfig(epochs=100, patience=10, batch_size=256)
 
 _SASREC = {
-    "ml-1m": SASRecConfig(width=64, blocks=2, window=200, dropout=0.2, fit=_LONG),
-    "ml-100k": SASRecConfig(width=64, blocks=2, window=100, dropout=0.2, fit=replace(_LONG, epochs=100, batch_size=32)),
     "beauty": SASRecConfig(width=64, blocks=1, window=50, dropout=0.2, fit=_SPARSE),
+    "ml-1m": SASRecConfig(width=64, blocks=2, window=200, dropout=0.2, fit=_LONG),
+    "ml-100k": SASRecConfig(width=64, blocks=2, window=100, dropout=0.2, fit=_SMALL),
 }
+_HSTU = HSTUConfig(width=64, blocks=2, window=100, timed=False, fit=_SMALL)
 
 CONFIGS: dict[str, dict[str, ModelConfig]] = {
     "sasrec": dict(_SASREC),
+    "gbce": {name: replace(config, loss=GBCEConfig()) for name, config in _SASREC.items()},
+    "gru4rec": {
+        "beauty": GRU4RecConfig(width=64, window=50, loss=FullSoftmaxConfig(), fit=_SPARSE),
+        "ml-1m": GRU4RecConfig(width=128, window=200, loss=FullSoftmaxConfig(), fit=_LONG),
+    },
+    "bert4rec": {
+        "beauty": BERT4RecConfig(window=50, ratio=0.6, fit=replace(_SPARSE, epochs=150, validate_every=2, decay=0.0)),
+        "ml-1m": BERT4RecConfig(window=200, fit=replace(_LONG, epochs=120, validate_every=2, decay=0.0)),
+    },
+    "hstu": {
+        "beauty": HSTUConfig(width=64, blocks=2, window=50, timed=False, fit=_SPARSE),
+        "ml-1m": HSTUConfig(width=64, blocks=2, window=200, timed=False, negatives=1024, fit=_LONG),
+        "ml-100k": _HSTU,
+    },
+    "hstu-times": {"ml-100k": replace(_HSTU, timed=True)},
+    "hstu-query-time": {"ml-100k": replace(_HSTU, timed=True, sees_query_time=True)},
+    "mean-pool": {
+        "beauty": MeanPoolConfig(window=50, fit=_SPARSE),
+        "ml-1m": MeanPoolConfig(window=200, fit=_LONG),
+    },
 }
 """Model -> data set -> settings."""
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from recgym.encoders import HSTUConfig
 from recgym.encoders.fitted import ModelConfig
 from recgym.encoders.settings import settings_to_json
 from recgym.evaluation.encoders import EncoderSplit, fit_encoder
-from recgym.evaluation.ranking import RankingReport, evaluate_ranking
+from recgym.evaluation.ranking import RankingProtocol, RankingQueries, RankingReport, evaluate_ranking
 from recgym.files import atomic_file
 from reproductions.encoders.data import split_of
 from reproductions.encoders.models import CONFIGS, Run
@@ -26,9 +27,14 @@ def train_and_test(
 ) -> tuple[dict[str, Any], RankingReport]:
     """Fit a model and rank the test events; returns a row of the table, and the report it is taken from."""
     begun = time.perf_counter()
-    encoder, epochs = fit_encoder(name, config, split, seed)
+    shown = isinstance(config, HSTUConfig) and config.sees_query_time
+
+    def protocol(queries: RankingQueries) -> RankingProtocol:
+        return queries.protocol(query_time_visible=shown)
+
+    encoder, epochs = fit_encoder(name, config, split, seed, protocol=protocol)
     seconds = time.perf_counter() - begun
-    report = evaluate_ranking(encoder.model, split.test, ks=(10,), name=name)
+    report = evaluate_ranking(encoder.model, split.test, protocol(split.test), ks=(10,), name=name)
     best = max((epoch for epoch in epochs if epoch.validation is not None), key=lambda epoch: epoch.validation or 0.0)
     metrics = report.metrics()
     row = {

@@ -1,9 +1,9 @@
 """Every encoder, small: what the contract checks and the tests of training run on."""
 
-from recgym.encoders import EventConfig, FitConfig, HSTUConfig, ModelConfig, SASRecConfig
+from recgym.encoders import EventConfig, FitConfig, HSTUConfig, ModelConfig, SASRecConfig, SIGMAConfig
 from recgym.encoders.bert4rec import BERT4RecConfig
 from recgym.encoders.gru4rec import GRU4RecConfig
-from recgym.encoders.losses import BPRMaxConfig, FullSoftmaxConfig, SampledSoftmaxConfig
+from recgym.encoders.losses import BPRMaxConfig, FullSoftmaxConfig, GBCEConfig, SampledSoftmaxConfig
 from recgym.encoders.mean_pool import MeanPoolConfig
 from recgym.encoders.sessions import SessionGaps, SessionNumbers
 
@@ -16,6 +16,8 @@ _CLOZE_FIT = FitConfig(epochs=50, batch_size=40, step_size=1e-2, warmup=20)
 CASES: dict[str, ModelConfig] = {
     "sasrec": SASRecConfig(width=16, window=6, dropout=0.1, fit=_FIT),
     "sasrec-events": SASRecConfig(width=16, window=6, events=EventConfig(feedback=True, gaps=True), fit=_FIT),
+    "sasrec-gbce": SASRecConfig(width=16, window=6, loss=GBCEConfig(count=8), fit=_FIT),
+    "sigma": SIGMAConfig(width=16, states=4, window=9, dropout=0.1, fit=_FIT),
     "sasrec-rotary": SASRecConfig(width=16, window=6, heads=2, rotary=True, fit=_FIT),
     "hstu": HSTUConfig(width=16, window=6, negatives=60, fit=_FIT),
     "hstu-sliding": HSTUConfig(width=16, window=6, heads=2, absolute=False, negatives=60, fit=_FIT),

@@ -1,6 +1,14 @@
 """What encoders are trained to do."""
 
-from recgym.encoders.losses.configs import BPRMaxConfig, FullSoftmaxConfig, LossConfig, SampledSoftmaxConfig
+from recgym.encoders.losses.configs import (
+    BCEConfig,
+    BPRConfig,
+    BPRMaxConfig,
+    FullSoftmaxConfig,
+    GBCEConfig,
+    LossConfig,
+    SampledSoftmaxConfig,
+)
 from recgym.encoders.losses.contrast import info_nce
 from recgym.encoders.losses.items import BCE, BPR, BPRMax, FullSoftmax, ItemLoss, SampledSoftmax, gbce
 from recgym.encoders.losses.negatives import Negatives, Popular, UniformItems
@@ -8,7 +16,7 @@ from recgym.encoders.losses.softmax import full_softmax_loss
 
 __all__ = [
     "BCE", "BPR", "BPRMax", "FullSoftmax", "ItemLoss", "SampledSoftmax", "gbce",
-    "BPRMaxConfig", "FullSoftmaxConfig", "LossConfig", "SampledSoftmaxConfig",
+    "BCEConfig", "BPRConfig", "BPRMaxConfig", "FullSoftmaxConfig", "GBCEConfig", "LossConfig", "SampledSoftmaxConfig",
     "Negatives", "Popular", "UniformItems",
     "full_softmax_loss", "info_nce",
 ]  # fmt: skip

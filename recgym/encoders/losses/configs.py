@@ -6,10 +6,12 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from recgym.encoders.catalogue import Catalogue
-from recgym.encoders.losses.items import BPRMax, FullSoftmax, ItemLoss, SampledSoftmax
-from recgym.encoders.losses.negatives import Popular
+from recgym.encoders.losses.items import BCE, BPR, BPRMax, FullSoftmax, ItemLoss, SampledSoftmax, gbce
+from recgym.encoders.losses.negatives import Popular, UniformItems
 
-__all__ = ["BPRMaxConfig", "FullSoftmaxConfig", "LossConfig", "SampledSoftmaxConfig"]
+__all__ = [
+    "BCEConfig", "BPRConfig", "BPRMaxConfig", "FullSoftmaxConfig", "GBCEConfig", "LossConfig", "SampledSoftmaxConfig",
+]  # fmt: skip
 
 
 @runtime_checkable
@@ -76,3 +78,50 @@ class BPRMaxConfig:
     def build(self, catalogue: Catalogue) -> ItemLoss:
         """See :class:`LossConfig`."""
         return BPRMax(self.negatives.build(catalogue), self.penalty)
+
+
+@dataclass(frozen=True)
+class BCEConfig:
+    """SASRec's published loss: binary cross-entropy with uniform negatives; see :class:`recgym.encoders.losses.BCE`.
+
+    Attributes:
+        count: negatives of each target.
+    """
+
+    count: int = 1
+
+    def build(self, catalogue: Catalogue) -> ItemLoss:
+        """See :class:`LossConfig`."""
+        return BCE(UniformItems(catalogue.num_items), self.count)
+
+
+@dataclass(frozen=True)
+class GBCEConfig:
+    """gSASRec's loss (arXiv 2308.07192) with uniform negatives; see :func:`recgym.encoders.losses.gbce`.
+
+    Attributes:
+        count: negatives, shared by the batch.
+        calibration: t; 1 makes probabilities calibrated, 0 is plain binary cross-entropy.
+    """
+
+    count: int = 256
+    calibration: float = 0.75
+
+    def build(self, catalogue: Catalogue) -> ItemLoss:
+        """See :class:`LossConfig`."""
+        return gbce(UniformItems(catalogue.num_items), self.count, catalogue.num_items, self.calibration)
+
+
+@dataclass(frozen=True)
+class BPRConfig:
+    """Bayesian personalised ranking with one negative a target; see :class:`recgym.encoders.losses.BPR`.
+
+    Attributes:
+        alpha: negatives are drawn in proportion to ``popularity ** alpha``.
+    """
+
+    alpha: float = 0.0
+
+    def build(self, catalogue: Catalogue) -> ItemLoss:
+        """See :class:`LossConfig`."""
+        return BPR(Popular(torch.from_numpy(catalogue.counts), self.alpha))
