@@ -8,6 +8,7 @@ from recgym.data.readers import READERS, convert_log, read_log
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema, InteractionLog, LeftOut
 from recgym.data.sessions import sessionise
 from recgym.data.splits import LeaveOneOut, Split, leave_one_out, split_by_time, split_by_user, split_each_user
+from recgym.data.streams import StreamConfig, new_item_stream
 from recgym.data.synthetic import iid_log, markov_log, random_transitions, zipf_popularity
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "Events", "consumed_events", "HistoryBatch", "histories", "history_before", "iter_histories",
     "ChannelSummary", "LogDescription", "SlateSizes", "describe",
     "iid_log", "markov_log", "random_transitions", "zipf_popularity",
+    "StreamConfig", "new_item_stream",
     "to_frame", "write_csv",
 ]  # fmt: skip

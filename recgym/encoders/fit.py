@@ -153,7 +153,7 @@ def fit(
     with seeded(seed, "encoder fit"):
         for number, stage in enumerate(stages, 1):
             _check(model, sequences, stage)
-            run = _Run(model, sequences, stage, number, seed)
+            run = StageRun(model, sequences, stage, number, seed)
             records += run.train(validate, progress)
     model.eval()
     return tuple(records)
@@ -170,7 +170,7 @@ def _check(model: NextItemModel, sequences: Sequences, stage: Stage) -> None:
             raise ValueError(f"no parameter's name begins with {frozen!r}; there are: {', '.join(names)}")
 
 
-class _Run:
+class StageRun:
     """One stage under way."""
 
     def __init__(self, model: NextItemModel, sequences: Sequences, stage: Stage, number: int, seed: int) -> None:

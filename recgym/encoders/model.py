@@ -56,7 +56,11 @@ class NextItemModel(nn.Module):
     @torch.no_grad()
     def score(self, batch: Batch) -> Float32[Tensor, "B N"]:
         """The score of every item after each history: that of the query, among the user's R, that likes it best."""
-        queries = self.final_queries(batch.to(self.device))
+        return self.scores_of(self.final_queries(batch.to(self.device)))
+
+    @torch.no_grad()
+    def scores_of(self, queries: Float32[Tensor, "B R D"]) -> Float32[Tensor, "B N"]:
+        """The score of every item for each user's queries: that of the one that likes it best."""
         flat, vectors = queries.flatten(0, 1), self.vectors()
         if isinstance(self.scorer, FactoredScorer):
             left, right = self.scorer.factors(flat, vectors)
