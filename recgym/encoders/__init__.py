@@ -33,6 +33,7 @@ from recgym.encoders.sasrec import SASRecConfig
 from recgym.encoders.scorers import Cosine, Dot, FactoredScorer, MLPScorer, Scorer
 from recgym.encoders.sequences import Sequences
 from recgym.encoders.sessions import Borders, SessionGaps, SessionNumbers
+from recgym.encoders.sigma import SIGMAConfig
 from recgym.encoders.transforms import Cloze, Crop, Segment, Sessionise, WithinSessions
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "Borders", "SessionGaps", "SessionNumbers",
     "Cloze", "Crop", "Segment", "Sessionise", "WithinSessions",
     "Answers", "Interleaved", "candidate_states", "score_candidates",
+    "SIGMAConfig",
     "SADAE", "SADAEConfig", "SetPosterior", "linear_probe",
     "Association", "BaseLevel", "TopItems", "base_level", "item_weights", "partial_matching", "retrieval_chance",
     "retrieve", "spreading", "top_items",
