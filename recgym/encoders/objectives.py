@@ -72,6 +72,10 @@ class Objective:
             total = total + weight * term(step)
         return total
 
+    def plus(self, *terms: tuple[float, Term]) -> "Objective":
+        """The same and more."""
+        return Objective((*self.terms, *terms))
+
 
 @dataclass(frozen=True)
 class NextItem:
