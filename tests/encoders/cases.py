@@ -9,6 +9,7 @@ from recgym.encoders.sessions import SessionGaps, SessionNumbers
 
 _FIT = FitConfig(epochs=12, batch_size=20, step_size=2e-2)
 
+_LONGER = FitConfig(epochs=30, batch_size=20, step_size=2e-2)
 _EVENTS = EventConfig(feedback=True, gaps=True)
 _SAMPLED = SampledSoftmaxConfig(count=16, in_batch=8)
 _CLOZE_FIT = FitConfig(epochs=50, batch_size=40, step_size=1e-2, warmup=20)
@@ -16,7 +17,7 @@ _CLOZE_FIT = FitConfig(epochs=50, batch_size=40, step_size=1e-2, warmup=20)
 CASES: dict[str, ModelConfig] = {
     "sasrec": SASRecConfig(width=16, window=6, dropout=0.1, fit=_FIT),
     "sasrec-events": SASRecConfig(width=16, window=6, events=EventConfig(feedback=True, gaps=True), fit=_FIT),
-    "sasrec-gbce": SASRecConfig(width=16, window=6, loss=GBCEConfig(count=8), fit=_FIT),
+    "sasrec-gbce": SASRecConfig(width=16, window=6, loss=GBCEConfig(count=16), fit=_LONGER),
     "sigma": SIGMAConfig(width=16, states=4, window=9, dropout=0.1, fit=_FIT),
     "sasrec-rotary": SASRecConfig(width=16, window=6, heads=2, rotary=True, fit=_FIT),
     "hstu": HSTUConfig(width=16, window=6, negatives=60, fit=_FIT),
@@ -30,7 +31,7 @@ CASES: dict[str, ModelConfig] = {
         negatives=60,
         events=EventConfig(feedback=True),
         fit=_FIT,
-    ),  # fmt: skip
+    ),
     "gru4rec": GRU4RecConfig(width=16, window=6, loss=_SAMPLED, fit=_FIT),
     "gru4rec-sessions": GRU4RecConfig(
         width=16, layers=2, window=6, sessions=SessionNumbers(), loss=BPRMaxConfig(_SAMPLED), events=_EVENTS, fit=_FIT
