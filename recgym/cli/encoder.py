@@ -67,7 +67,7 @@ class Fit(Generic[Config]):
         if name not in MODELS:
             raise ValueError(f"there is no model {name!r}; there are: {', '.join(MODELS)}")
         config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
-        verb: Any = Fit[MODELS[name]]  # type: ignore[misc] # the class with that model's settings
+        verb: Any = Fit[MODELS[name]]  # type: ignore[valid-type] # the class with that model's settings
         return tyro.cli(verb, args=flags, prog=prog, config=config)
 
     def run(self) -> int:
