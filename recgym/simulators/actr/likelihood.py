@@ -144,8 +144,9 @@ def information(value: Callable[[Tensor], Tensor], point: np.ndarray) -> Float64
 
     step = np.diag(_STEP * np.maximum(np.abs(point), 0.1))
     rows = [(slope(point + s) - slope(point - s)) / (2 * s.max()) for s in step]
-    found: np.ndarray = np.stack(rows)
-    return (found + found.T) / 2
+    found = np.stack(rows)
+    both: np.ndarray = (found + found.T) / 2
+    return both
 
 
 @dataclass(frozen=True)
