@@ -235,25 +235,22 @@ class Association:
         scale = 1.0 / np.sqrt(np.where(degree > 0, degree, 1.0))
         row = np.repeat(np.arange(num_items), np.diff(count.indptr))
         count.data *= scale[row] * scale[count.indices]
-        return cls.of_matrix(count, keep)
+        count.sort_indices()
+        whole = cls(
+            torch.from_numpy(count.indptr.astype(np.int64)), torch.from_numpy(count.indices.astype(np.int64)),
+            torch.from_numpy(count.data.astype(np.float32)),
+        )  # fmt: skip
+        return whole if keep is None else whole.strongest(keep)
 
-    @classmethod
-    def of_matrix(cls, matrix: sparse.csr_array, keep: int | None = None) -> "Association":
-        """Keep a square sparse matrix, of each row the ``keep`` largest entries (None for all)."""
-        row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-        column, value = matrix.indices.astype(np.int64), matrix.data
-        if keep is not None:
-            order = np.lexsort((column, -value, row))
-            rank = np.arange(len(row)) - matrix.indptr[row]
-            order = order[rank < keep]
-            row, column, value = row[order], column[order], value[order]
-        order = np.lexsort((column, row))
-        counts = np.bincount(row, minlength=matrix.shape[0])
-        return cls(
-            torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)),
-            torch.from_numpy(column[order].astype(np.int64)),
-            torch.from_numpy(value[order].astype(np.float32)),
-        )
+    def strongest(self, keep: int) -> "Association":
+        """The same with at most ``keep`` entries a row, the largest; of equal ones those of the lower item ids."""
+        counts = self.start.diff()
+        row = torch.repeat_interleave(counts)
+        order = torch.from_numpy(np.lexsort((-self.values.numpy(), row.numpy())))  # stable, so ids decide ties
+        rank = torch.arange(len(row)) - self.start[row]
+        kept = order[rank < keep].sort().values
+        start = torch.nn.functional.pad(counts.clamp(max=keep).cumsum(0), (1, 0))
+        return Association(start, self.items[kept], self.values[kept])
 
     def to(self, device: torch.device | str) -> "Association":
         """The same table on a device."""

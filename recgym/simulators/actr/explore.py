@@ -10,7 +10,7 @@ from recgym.simulators.actr.world import ACTRItems
 
 __all__ = ["fit_exploring"]
 
-_MOST = 4_000
+_MOST = 1_500
 
 
 def fit_exploring(
@@ -22,7 +22,7 @@ def fit_exploring(
     random item of the session so far, ``q ~ popularity exp(appeal taste . e)`` over what is new to the user.
 
     Args:
-        choices: all choices; of those that explored, at most 4,000 random ones are looked at.
+        choices: all choices; of those that explored, at most 1,500 random ones are looked at.
         items: the catalogue.
         taste: of the user of each session.
         rng: draws which.

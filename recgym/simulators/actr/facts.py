@@ -35,7 +35,7 @@ def items_of(sessions: Sessions, until: int, num_items: int, neighbours: int, wi
     pairs = np.unique(sessions.user[which][row] * num_items + item)
     popularity = np.bincount(pairs % num_items, minlength=num_items).astype(np.float32)
     whole = Association.of_sessions(item, row, num_items)
-    best = Association.of_sessions(item, row, num_items, keep=neighbours)
+    best = whole.strongest(neighbours)
     start, count = best.start.numpy()[:-1], np.diff(best.start.numpy())
     ids = np.full((num_items, neighbours), num_items)
     strengths = np.zeros((num_items, neighbours), dtype=np.float32)

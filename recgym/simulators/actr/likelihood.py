@@ -28,7 +28,8 @@ __all__ = [
 
 _NAMES = ("decay", "noise", "spreading", "matching", "satiation", "threshold")
 _START = (0.5, 1.0, 0.0, 0.0, 0.0, 0.0)
-_BOUNDS = ((0.01, 5.0), (1e-2, 100.0), (-100.0, 100.0), (-100.0, 100.0), (-100.0, 100.0), (-100.0, 100.0))
+_FAR = (-1e5, 1e5)
+_BOUNDS = ((0.0, 5.0), (1e-2, 100.0), _FAR, _FAR, _FAR, _FAR)
 _STEP = 1e-4
 
 
