@@ -48,10 +48,10 @@ def new_item_stream(config: StreamConfig, seed: int) -> Int64[np.ndarray, "R T"]
     """Histories of items out of a few categories, by a Dirichlet process, while new items keep coming.
 
     History r has between 1 and ``interests`` categories with probabilities H, a flat Dirichlet draw, and a
-    concentration a. Its event n (from 1) has a category drawn from H with chance ``a / (a + n - 1)``, and otherwise that
-    of one of the events before, each as likely; and an item drawn evenly from those of the category with an id below
-    ``N (o + (1 - o) r / R)``, where o is ``open_at_start``. So how often something came up in a history tells what
-    comes next, and what is known of items wears off.
+    concentration a. Its event n (from 1) has a category drawn from H with chance ``a / (a + n - 1)``, and otherwise
+    that of one of the events before, each as likely; and an item drawn evenly from those of the category with an id
+    below ``N (o + (1 - o) r / R)``, where o is ``open_at_start``. So how often something came up in a history tells
+    what comes next, and what is known of items wears off.
 
     Source: the synthetic data of arXiv 2402.17152 (Dirichlet process over categories, vocabulary that grows along the
     stream); the sizes and the laws of H, of the categories and of items within one are as far as they are stated there.

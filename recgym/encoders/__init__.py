@@ -15,7 +15,9 @@ from recgym.encoders.activation import (
 from recgym.encoders.base import Backbone, Capabilities, EncoderState, SequenceEncoder
 from recgym.encoders.batch import Batch, Event, Example, Where
 from recgym.encoders.bert4rec import BERT4RecConfig
+from recgym.encoders.cape import CAPEConfig, ContextualPositions
 from recgym.encoders.catalogue import Catalogue, EventConfig
+from recgym.encoders.comirec import Capsules, CapsulesConfig, ComiRecConfig, Interests, InterestsConfig
 from recgym.encoders.events import EventInputs, FeedbackScale
 from recgym.encoders.fit import Epoch, FitConfig, Stage, fit, seeded
 from recgym.encoders.fitted import FittedEncoder, ModelConfig
@@ -28,12 +30,14 @@ from recgym.encoders.mean_pool import MeanPoolBackbone, MeanPoolConfig
 from recgym.encoders.model import NextItemModel
 from recgym.encoders.models import MODELS, AnyModelConfig, load_encoder
 from recgym.encoders.objectives import EpochHook, NextItem, Objective, Step, Term
+from recgym.encoders.retrieval import Diversity, ItemRetriever
 from recgym.encoders.sadae import SADAE, SADAEConfig, SetPosterior, linear_probe
 from recgym.encoders.sasrec import SASRecConfig
 from recgym.encoders.scorers import Cosine, Dot, FactoredScorer, MLPScorer, Scorer
 from recgym.encoders.sequences import Sequences
 from recgym.encoders.sessions import Borders, SessionGaps, SessionNumbers
 from recgym.encoders.sigma import SIGMAConfig
+from recgym.encoders.streaming import StreamHits, fit_stream
 from recgym.encoders.transforms import Cloze, Crop, Segment, Sessionise, WithinSessions
 
 __all__ = [
@@ -46,14 +50,17 @@ __all__ = [
     "NextItemModel",
     "EpochHook", "NextItem", "Objective", "Step", "Term",
     "Epoch", "FitConfig", "Stage", "fit", "seeded",
+    "StreamHits", "fit_stream",
     "MODELS", "AnyModelConfig", "FittedEncoder", "ModelConfig", "load_encoder",
-    "HSTUConfig",
+    "CAPEConfig", "HSTUConfig",
     "SASRecConfig",
     "BERT4RecConfig", "GRU4RecConfig", "GRUBackbone", "MeanPoolBackbone", "MeanPoolConfig",
     "Borders", "SessionGaps", "SessionNumbers",
     "Cloze", "Crop", "Segment", "Sessionise", "WithinSessions",
+    "ContextualPositions",
     "Answers", "Interleaved", "candidate_states", "score_candidates",
-    "SIGMAConfig",
+    "Capsules", "CapsulesConfig", "ComiRecConfig", "Interests", "InterestsConfig", "SIGMAConfig",
+    "Diversity", "ItemRetriever",
     "SADAE", "SADAEConfig", "SetPosterior", "linear_probe",
     "Association", "BaseLevel", "TopItems", "base_level", "item_weights", "partial_matching", "retrieval_chance",
     "retrieve", "spreading", "top_items",

@@ -63,6 +63,15 @@ class Interleaved(Backbone[Caches]):
         memory, _ = self.inner.step(memory, item, where._replace(position=2 * where.position))
         return self.inner.step(memory, feedback, where._replace(position=2 * where.position + 1))
 
+    def remember(
+        self, vectors: Float32[Tensor, "B T W"], where: Where, window: int
+    ) -> tuple[Caches, Float32[Tensor, "B T D"]]:
+        """See :class:`recgym.encoders.Backbone`; in one pass."""
+        users, events, both = vectors.shape
+        tokens = vectors.reshape(users, 2 * events, both // 2)
+        memory, states = self.inner.remember(tokens, _doubled(where), 2 * window)
+        return memory, states[:, 1::2]
+
 
 def _doubled(where: Where) -> Where:
     """Where the tokens stand: feedback right after its item, at the same moment."""

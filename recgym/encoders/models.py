@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from recgym.encoders.bert4rec import BERT4RecConfig
+from recgym.encoders.cape import CAPEConfig
 from recgym.encoders.fitted import FittedEncoder
 from recgym.encoders.gru4rec import GRU4RecConfig
 from recgym.encoders.hstu import HSTUConfig
@@ -12,10 +13,11 @@ from recgym.encoders.sasrec import SASRecConfig
 
 __all__ = ["MODELS", "AnyModelConfig", "load_encoder"]
 
-AnyModelConfig: TypeAlias = BERT4RecConfig | GRU4RecConfig | HSTUConfig | MeanPoolConfig | SASRecConfig
+AnyModelConfig: TypeAlias = BERT4RecConfig | CAPEConfig | GRU4RecConfig | HSTUConfig | MeanPoolConfig | SASRecConfig
 
 MODELS: dict[str, type[AnyModelConfig]] = {
     "bert4rec": BERT4RecConfig,
+    "cape": CAPEConfig,
     "gru4rec": GRU4RecConfig,
     "hstu": HSTUConfig,
     "mean-pool": MeanPoolConfig,

@@ -1,7 +1,8 @@
 """Every encoder, small: what the contract checks and the tests of training run on."""
 
-from recgym.encoders import EventConfig, FitConfig, HSTUConfig, ModelConfig, SASRecConfig, SIGMAConfig
+from recgym.encoders import CAPEConfig, EventConfig, FitConfig, HSTUConfig, ModelConfig, SASRecConfig, SIGMAConfig
 from recgym.encoders.bert4rec import BERT4RecConfig
+from recgym.encoders.comirec import CapsulesConfig, ComiRecConfig
 from recgym.encoders.gru4rec import GRU4RecConfig
 from recgym.encoders.losses import BPRMaxConfig, FullSoftmaxConfig, GBCEConfig, SampledSoftmaxConfig
 from recgym.encoders.mean_pool import MeanPoolConfig
@@ -20,6 +21,7 @@ CASES: dict[str, ModelConfig] = {
     "sasrec-gbce": SASRecConfig(width=16, window=6, loss=GBCEConfig(count=16), fit=_LONGER),
     "sigma": SIGMAConfig(width=16, states=4, window=9, dropout=0.1, fit=_FIT),
     "sasrec-rotary": SASRecConfig(width=16, window=6, heads=2, rotary=True, fit=_FIT),
+    "cape": CAPEConfig(width=16, window=6, heads=2, positions=4, fit=_FIT),
     "hstu": HSTUConfig(width=16, window=6, negatives=60, fit=_FIT),
     "hstu-sliding": HSTUConfig(width=16, window=6, heads=2, absolute=False, negatives=60, fit=_FIT),
     "hstu-actions": HSTUConfig(
@@ -28,9 +30,10 @@ CASES: dict[str, ModelConfig] = {
         window=6,
         absolute=False,
         actions=True,
+        dropout=0.1,
         negatives=60,
         events=EventConfig(feedback=True),
-        fit=_FIT,
+        fit=FitConfig(epochs=20, batch_size=20, step_size=5e-3),
     ),
     "gru4rec": GRU4RecConfig(width=16, window=6, loss=_SAMPLED, fit=_FIT),
     "gru4rec-sessions": GRU4RecConfig(
@@ -41,6 +44,7 @@ CASES: dict[str, ModelConfig] = {
     "bert4rec-events": BERT4RecConfig(
         width=32, blocks=1, window=6, dropout=0.0, last_only=0.3, pre_norm=True, events=_EVENTS, fit=_CLOZE_FIT
     ),
+    "comirec-capsules": ComiRecConfig(CapsulesConfig(), count=3, width=16, window=6, fit=_FIT),
     "mean-pool": MeanPoolConfig(width=16, window=6, dropout=0.0, fit=FitConfig(30, 20, 2e-2)),
 }
 """Name -> settings. The window is at most 18, so that the checks' histories outgrow it."""
