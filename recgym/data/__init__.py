@@ -6,7 +6,7 @@ from recgym.data.export import to_frame, write_csv
 from recgym.data.pieces import iter_log, scan_log
 from recgym.data.readers import READERS, convert_log, read_log
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema, InteractionLog, LeftOut
-from recgym.data.sessions import sessionise
+from recgym.data.sessions import distinct_sessions, sessionise
 from recgym.data.splits import LeaveOneOut, Split, leave_one_out, split_by_time, split_by_user, split_each_user
 from recgym.data.streams import StreamConfig, new_item_stream
 from recgym.data.synthetic import iid_log, markov_log, random_transitions, zipf_popularity
@@ -14,7 +14,8 @@ from recgym.data.synthetic import iid_log, markov_log, random_transitions, zipf_
 __all__ = [
     "Channel", "ChannelKind", "FeedbackSchema", "InteractionLog", "LeftOut",
     "READERS", "convert_log", "iter_log", "read_log", "scan_log",
-    "LeaveOneOut", "Split", "leave_one_out", "sessionise", "split_by_time", "split_by_user", "split_each_user",
+    "distinct_sessions", "sessionise",
+    "LeaveOneOut", "Split", "leave_one_out", "split_by_time", "split_by_user", "split_each_user",
     "Events", "consumed_events", "HistoryBatch", "histories", "history_before", "iter_histories",
     "ChannelSummary", "LogDescription", "SlateSizes", "describe",
     "iid_log", "markov_log", "random_transitions", "zipf_popularity",
