@@ -85,7 +85,7 @@ class Mamba(nn.Module):
     def _convolve(self, values: Tensor, back: bool = False) -> Tensor:
         time, reach = values.shape[1], self.kernel - 1
         padded = functional.pad(values, (0, 0, 0, reach) if back else (0, 0, reach, 0))
-        out = self.taps_bias
+        out: Tensor = self.taps_bias
         for tap in range(self.kernel):
             first = reach - tap if back else tap
             out = torch.addcmul(out, padded[:, first : first + time], self.taps[tap])

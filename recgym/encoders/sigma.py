@@ -39,7 +39,8 @@ class _DenseSelectiveGate(nn.Module):
         """The branch ``mixed``, gated by the event that it stands at."""
         dense = vectors + self.dense(vectors)
         gate = self.smooth(functional.silu(dense)) + self.sharp(torch.sigmoid(dense))
-        return mixed + mixed * self.drop(gate)
+        out: Tensor = mixed + mixed * self.drop(gate)
+        return out
 
 
 class _FeatureExtractGRU(nn.Module):
