@@ -2,7 +2,8 @@
 
 RecBole trains on every prefix of a history as a row of its own with one target, so its rows are what our events are:
 things to be foretold. It is given the same data (each user's events but the last two), width, blocks, window and
-dropout, its own cross-entropy loss and its own batch size.
+dropout, its own cross-entropy loss and its own batch size. The environment: ``pip install torch==2.13.0 recbole==1.2.1
+"pandas<3" "numpy<2"``, as RecBole does not run on later ones.
 """
 
 import argparse
