@@ -12,6 +12,7 @@ from recgym.encoders.base import Backbone
 from recgym.encoders.batch import Where
 from recgym.encoders.catalogue import Catalogue
 from recgym.encoders.fit import Stage
+from recgym.encoders.items import IdItems
 from recgym.encoders.model import NextItemModel
 from recgym.encoders.sasrec import SASRecConfig
 from recgym.encoders.transformer import Cache, PlainBlock, Transformer
@@ -80,8 +81,7 @@ class TwoQueries(Backbone[tuple[Memory, Memory]]):
     def __init__(self, short: Transformer, long: Transformer, newest: int, share: float) -> None:
         super().__init__()
         self.capabilities, self.position, self.mask = short.capabilities, short.position, short.mask
-        self.short, self.long = _Stack(short, 1), _Stack(long, newest)
-        self.share = share
+        self.short, self.long, self.share = _Stack(short, 1), _Stack(long, newest), share
 
     def forward(self, vectors: Float32[Tensor, "B T D"], where: Where) -> Float32[Tensor, "B T D"]:
         """See :class:`recgym.encoders.Backbone`."""
@@ -105,13 +105,10 @@ class TwoQueries(Backbone[tuple[Memory, Memory]]):
 
 @dataclass(frozen=True)
 class MQSATEDConfig:
-    """SASRec's parts, asked twice (:class:`TwoQueries`), with item transitions distilled into item vectors.
+    """SASRec's parts, asked twice (:class:`TwoQueries`); the loss is ``CE + weight * KL`` (:class:`DistilTransitions`).
 
-    The loss is ``CE + weight * KL``, see :class:`DistilTransitions`.
-
-    Differences from the paper: (1) blocks are those of :class:`SASRecConfig`, with norms before queries, keys and
-    values alike, and carry the plain query on; the released code norms the query alone and carries that on;
-    (2) transitions are distilled for some events of a batch in place of all; (3) what SASRecConfig lists.
+    Differences from the paper: (1) blocks norm queries, keys and values alike and carry the plain query on, where the
+    released code norms and carries on the query alone; (2) some events of a batch are distilled; (3) SASRecConfig's.
 
     Attributes:
         base: of both stacks.
@@ -120,6 +117,7 @@ class MQSATEDConfig:
         weight: of the distillation.
         temperature: tau, of the distillation.
         rows: events of a batch that are distilled.
+        spread: of the first item vectors; where it is large, each item at first follows itself.
     """
 
     base: SASRecConfig = field(default_factory=lambda: SASRecConfig(blocks=1, window=50, dropout=0.5))
@@ -128,6 +126,7 @@ class MQSATEDConfig:
     weight: float = 0.1
     temperature: float = 0.1
     rows: int = 256
+    spread: float = 0.01
 
     def __post_init__(self) -> None:
         if self.newest < 1 or not 0 <= self.share <= 1:
@@ -141,6 +140,7 @@ class MQSATEDConfig:
     def build(self, catalogue: Catalogue) -> NextItemModel:
         """A fresh model; draws from PyTorch's generator, see :func:`recgym.encoders.seeded`."""
         model = self.base.build(catalogue)
+        model.encoder.items = IdItems(catalogue.num_items, self.base.width, spread=self.spread)
         model.encoder.backbone = TwoQueries(self.base.backbone(), self.base.backbone(), self.newest, self.share)
         return model
 
