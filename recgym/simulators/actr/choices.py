@@ -15,7 +15,7 @@ from jaxtyping import Float32, Float64, Int64
 from recgym.encoders.activation import SHORTEST_AGE_S
 from recgym.simulators.actr.world import ACTRItems
 
-__all__ = ["Choices", "Sessions", "expand"]
+__all__ = ["Choices", "Sessions", "distinct_items", "expand"]
 
 
 def expand(first: Int64[np.ndarray, "R"], count: Int64[np.ndarray, "R"]) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +135,8 @@ class Choices:
             longest: distinct items of a session that count, its first ones.
         """
         n = items.num_items
-        number, item = _distinct(sessions, which, n, longest)
+        number, event = distinct_items(sessions, which, longest)
+        item = sessions.item[event]
         first = sessions.first[which]
         remembered = np.minimum(first - sessions.user_start[which], window)
         row, event = expand(first - remembered, remembered)
@@ -175,14 +176,16 @@ def _find(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.where(keys[place] == wanted, place, -1)
 
 
-def _distinct(sessions: Sessions, which: np.ndarray, n: int, longest: int) -> tuple[np.ndarray, np.ndarray]:
-    """The row of ``which``, and the item, of the first ``longest`` distinct items of each session, in order."""
+def distinct_items(
+    sessions: Sessions, which: Int64[np.ndarray, "s"], longest: int
+) -> tuple[Int64[np.ndarray, "C"], Int64[np.ndarray, "C"]]:
+    """The place in ``which``, and the event, of each of the first ``longest`` distinct items of sessions, in order."""
     row, event = expand(sessions.first[which], np.diff(sessions.first)[which])
-    _, first = np.unique(row * (n + 1) + sessions.item[event], return_index=True)
+    _, first = np.unique(row * (int(sessions.item.max()) + 1) + sessions.item[event], return_index=True)
     kept = np.sort(first)
-    row, item = row[kept], sessions.item[event[kept]]
+    row, event = row[kept], event[kept]
     place = np.arange(len(row)) - np.searchsorted(row, row)
-    return row[place < longest], item[place < longest]
+    return row[place < longest], event[place < longest]
 
 
 def _earlier(number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -220,7 +223,8 @@ def _matching(
     """``sum_j e_i . e_j`` over the items j other than i of the session before."""
     n = len(embeddings)
     has = sessions.first[which] > sessions.user_start[which]
-    row, item = _distinct(sessions, np.maximum(which - 1, 0), n, longest)
+    row, event = distinct_items(sessions, np.maximum(which - 1, 0), longest)
+    item = sessions.item[event]
     row, item = row[has[row]], item[has[row]]
     total = np.zeros((len(which), embeddings.shape[1]))
     np.add.at(total, row, embeddings[item].astype(np.float64))
