@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recgym.envs.autoreset import AutoresetMode
     from recgym.envs.candidates import CandidateSource, FullCatalogue, SampledCandidates
+    from recgym.envs.encoded import EncodedObservation, EncodedObserver, encoded_task
     from recgym.envs.levels import Level, RetentionLimits
     from recgym.envs.making import make_task
-    from recgym.envs.observations import FlatObserver, HistoryObserver, Observer
+    from recgym.envs.observations import FlatObserver, HistoryObserver, Observer, StatefulObserver
     from recgym.envs.pool import PooledCandidates
     from recgym.envs.registration import register_environments, registered
     from recgym.envs.rewards import ChannelReward, Outcome, RetentionReward, RewardFn, SumReward, VectorReward
@@ -28,6 +29,7 @@ __all__ = [
     "RecEnv", "RecVectorEnv", "SB3VecEnv", "AutoresetMode",
     "CandidateSource", "FullCatalogue", "SampledCandidates", "PooledCandidates", "CertainCandidates",
     "Observer", "FlatObserver", "HistoryObserver",
+    "StatefulObserver", "EncodedObserver", "EncodedObservation", "encoded_task",
     "Outcome", "RewardFn", "ChannelReward", "RetentionReward", "SumReward", "VectorReward",
     "PenalisedReward",
     "register_environments", "registered", "make_task",
@@ -43,7 +45,8 @@ _HOME = {
     "autoreset": ("AutoresetMode",),
     "candidates": ("CandidateSource", "FullCatalogue", "SampledCandidates"),
     "pool": ("PooledCandidates",),
-    "observations": ("Observer", "FlatObserver", "HistoryObserver"),
+    "observations": ("Observer", "FlatObserver", "HistoryObserver", "StatefulObserver"),
+    "encoded": ("EncodedObserver", "EncodedObservation", "encoded_task"),
     "rewards": ("Outcome", "RewardFn", "ChannelReward", "RetentionReward", "SumReward", "VectorReward"),
     "uncertainty": ("CertainCandidates", "PenalisedReward"),
     "levels": ("Level", "RetentionLimits"),

@@ -9,9 +9,10 @@ from jaxtyping import Float32, Float64, Int64
 
 from recgym.arrays import as_float, box, copy, namespace, unbox
 from recgym.envs.levels import DAY_S
+from recgym.envs.transition import Transition
 from recgym.types import Array, History
 
-__all__ = ["FlatObserver", "HistoryObserver", "Observation", "Observer", "Sizes", "View"]
+__all__ = ["FlatObserver", "HistoryObserver", "Observation", "Observer", "Sizes", "StatefulObserver", "View"]
 
 Observation = Array | dict[str, Array]
 _UNBOUNDED = float(np.finfo(np.float32).max)
@@ -44,6 +45,8 @@ class View(Protocol):
     session_start: Int64[Array, "B"]
     away_s: Float64[Array, "B"]
     candidates: Int64[Array, "B M"] | None
+    memory: Any
+    """What the observer keeps of each user, if it is a :class:`StatefulObserver`; else None."""
 
     def profile(self) -> Float32[Array, "B P"]:
         """The users' observable features."""
@@ -72,6 +75,27 @@ class Observer(Protocol):
 
     def __call__(self, view: View) -> Observation:
         """The batched observation, in arrays of its own: later steps do not change them, nor they the simulation."""
+        ...
+
+
+@runtime_checkable
+class StatefulObserver(Observer, Protocol):
+    """An observer that follows users step by step; the simulation keeps its memory, ``View.memory``, for it.
+
+    The memory is a (nested) tuple of arrays with users along the first axis. It changes with users and their events
+    alone, so looking twice shows the same. It is copied, and set back, with the simulation's state.
+    """
+
+    def start(self, sizes: Sizes, users: int) -> Any:
+        """The memory of users of whom nothing is known."""
+        ...
+
+    def begin(self, memory: Any, rows: Int64[Array, "n"], history: History | None) -> Any:
+        """The memory when new users take the place of those in the given rows, with the histories they come with."""
+        ...
+
+    def follow(self, memory: Any, transition: Transition) -> Any:
+        """The memory after a step."""
         ...
 
 

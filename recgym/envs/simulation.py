@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from recgym.arrays import arange, copy, full, gather, namespace, set_rows, take_rows, zeros
 from recgym.envs.history import HistoryRing
 from recgym.envs.levels import DAY_S
-from recgym.envs.observations import Observation
+from recgym.envs.observations import Observation, StatefulObserver
 from recgym.envs.rewards import Outcome
 from recgym.envs.task import Task
 from recgym.envs.transition import SimulationState, Transition, copy_tree
@@ -57,6 +57,7 @@ class Simulation:
         channels: names of the feedback channels, in order.
         sizes: N, M, T and the like.
         padded_features: item features with a row of zeros for the padding id, ``[N + 1, D]``.
+        memory: what a :class:`recgym.envs.StatefulObserver` keeps of each user; None for other observers.
     """
 
     def __init__(self, task: Task, num_users: int, *, device: str = "cpu", seed: int = 0, first_row: int = 0) -> None:
@@ -96,6 +97,8 @@ class Simulation:
         self.candidates: Int64[Array, "B M"] | None = None
         self._ahead: Array | None = None
         self.users: Any = None
+        self._follower = task.observer if isinstance(task.observer, StatefulObserver) else None
+        self.memory: Any = None if self._follower is None else self._follower.start(self.sizes, num_users)
         self._observed: tuple[Any, Observed | None] = (None, None)
 
     def reset(self, seed: int | None = None) -> None:
@@ -124,7 +127,10 @@ class Simulation:
             self.candidates[rows] = self._certain.choose(self.model, fresh, drawn)
 
     def _start_rows(self, rows: Array, users: Any) -> None:
-        self.ring.write(rows, self.model.observe(users).history)
+        history = self.model.observe(users).history
+        self.ring.write(rows, history)
+        if self._follower is not None:
+            self.memory = self._follower.begin(self.memory, rows, history)
         self.clock_s = copy(self.clock_s)  # the last transition shows the old one
         self.clock_s[rows] = 0.0
         self.steps[rows] = 0
@@ -198,6 +204,8 @@ class Simulation:
         costs = {name: cost(outcome) for name, cost in task.costs.items()}
         reward = task.reward(outcome)
         transition = Transition(slate, response, reward, costs, terminated, truncated, time_s, gap_s, visit)
+        if self._follower is not None:
+            self.memory = self._follower.follow(self.memory, transition)
         self._draw_candidates()
         return transition
 
@@ -297,7 +305,7 @@ class Simulation:
         numpy = isinstance(self.generator, np.random.Generator)
         now = SimulationState(
             self.users, self.ring, self.candidates, self._ahead, self.clock_s, self.steps, self.session,
-            self.session_start, self.away_s,
+            self.session_start, self.away_s, self.memory,
             self.generator.bit_generator.state if numpy else self.generator.get_state(),
         )  # fmt: skip
         copied: SimulationState = copy_tree(now)
@@ -307,7 +315,7 @@ class Simulation:
         """Go back to a state from :meth:`get_state`; the state can be used again."""
         (
             self.users, self.ring, self.candidates, self._ahead, self.clock_s, self.steps, self.session,
-            self.session_start, self.away_s,
+            self.session_start, self.away_s, self.memory,
         ) = copy_tree(tuple(state))[:-1]  # fmt: skip
         if isinstance(self.generator, np.random.Generator):
             self.generator.bit_generator.state = state.generator

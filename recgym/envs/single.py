@@ -9,6 +9,7 @@ import numpy as np
 from recgym.arrays import from_numpy, to_numpy
 from recgym.envs.actions import action_space, check_action
 from recgym.envs.autoreset import AutoresetMode
+from recgym.envs.encoded import AnyEncoder, encoded_task
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
 from recgym.envs.vector import RecVectorEnv, default_device, root_seed, step_info
@@ -89,14 +90,21 @@ def faces(make_task: Callable[..., Task]) -> tuple[Callable[..., RecEnv], Callab
     """The two entry points that Gymnasium's registry wants, from one function that makes the task.
 
     Args:
-        make_task: a function of keyword arguments, which become those of ``gym.make`` and ``gym.make_vec``.
+        make_task: a function of keyword arguments, which become those of ``gym.make`` and ``gym.make_vec``; these take
+            ``encoder`` besides, through which users are seen, see :func:`recgym.envs.encoded_task`.
 
     Returns:
         A function that makes a :class:`RecEnv`, and one that makes a :class:`RecVectorEnv`.
     """
 
-    def env(*, device: str | None = None, seed: int | None = None, **settings: Any) -> RecEnv:
-        return RecEnv(make_task(**settings), device=device, seed=seed)
+    def task(encoder: AnyEncoder | None, settings: dict[str, Any]) -> Task:
+        made = make_task(**settings)
+        return made if encoder is None else encoded_task(made, encoder)
+
+    def env(
+        *, device: str | None = None, seed: int | None = None, encoder: AnyEncoder | None = None, **settings: Any
+    ) -> RecEnv:
+        return RecEnv(task(encoder, settings), device=device, seed=seed)
 
     def vector_env(
         num_envs: int = 1,
@@ -104,9 +112,10 @@ def faces(make_task: Callable[..., Task]) -> tuple[Callable[..., RecEnv], Callab
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         device: str | None = None,
         seed: int | None = None,
+        encoder: AnyEncoder | None = None,
         **settings: Any,
     ) -> RecVectorEnv:
-        return RecVectorEnv(make_task(**settings), num_envs, autoreset_mode=autoreset_mode, device=device, seed=seed)
+        return RecVectorEnv(task(encoder, settings), num_envs, autoreset_mode=autoreset_mode, device=device, seed=seed)
 
     env.__doc__ = vector_env.__doc__ = make_task.__doc__
     return env, vector_env

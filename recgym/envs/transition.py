@@ -52,6 +52,7 @@ class SimulationState(NamedTuple):
     session: Array
     session_start: Array
     away_s: Array
+    memory: Any
     generator: Any
 
 
