@@ -5,23 +5,36 @@ from typing import TypeAlias
 
 from recgym.encoders.bert4rec import BERT4RecConfig
 from recgym.encoders.cape import CAPEConfig
+from recgym.encoders.comirec import ComiRecConfig
 from recgym.encoders.fitted import FittedEncoder
 from recgym.encoders.gru4rec import GRU4RecConfig
 from recgym.encoders.hstu import HSTUConfig
 from recgym.encoders.mean_pool import MeanPoolConfig
 from recgym.encoders.sasrec import SASRecConfig
+from recgym.encoders.sigma import SIGMAConfig
 
 __all__ = ["MODELS", "AnyModelConfig", "load_encoder"]
 
-AnyModelConfig: TypeAlias = BERT4RecConfig | CAPEConfig | GRU4RecConfig | HSTUConfig | MeanPoolConfig | SASRecConfig
+AnyModelConfig: TypeAlias = (
+    BERT4RecConfig
+    | CAPEConfig
+    | ComiRecConfig
+    | GRU4RecConfig
+    | HSTUConfig
+    | MeanPoolConfig
+    | SASRecConfig
+    | SIGMAConfig
+)
 
 MODELS: dict[str, type[AnyModelConfig]] = {
     "bert4rec": BERT4RecConfig,
     "cape": CAPEConfig,
+    "comirec": ComiRecConfig,
     "gru4rec": GRU4RecConfig,
     "hstu": HSTUConfig,
     "mean-pool": MeanPoolConfig,
     "sasrec": SASRecConfig,
+    "sigma": SIGMAConfig,
 }
 """Name -> settings."""
 
