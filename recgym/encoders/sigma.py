@@ -20,14 +20,19 @@ from recgym.encoders.objectives import NextItem, Objective
 from recgym.encoders.scorers import Dot
 from recgym.encoders.transformer import FeedForward
 
-__all__ = ["SIGMABackbone", "SIGMABlock", "SIGMAConfig"]
+__all__ = ["DenseSelectiveGate", "FeatureExtractGRU", "SIGMABackbone", "SIGMABlock", "SIGMAConfig"]
 
 _MIX = (0.8, 0.1, 0.1)
 """Weights of the plain branch, the flipped one and the GRU at the start."""
 
 
-class _DenseSelectiveGate(nn.Module):
-    """``M (1 + dropout(W_1 SiLU(h) + W_2 sigmoid(h)))`` with ``h = x + W x``: how much of a branch passes."""
+class DenseSelectiveGate(nn.Module):
+    """``M (1 + dropout(W_1 SiLU(h) + W_2 sigmoid(h)))`` with ``h = x + W x``: how much of a branch passes.
+
+    Args:
+        width: D.
+        dropout: of the gate.
+    """
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -43,8 +48,12 @@ class _DenseSelectiveGate(nn.Module):
         return out
 
 
-class _FeatureExtractGRU(nn.Module):
-    """A convolution over the newest 3 events, then a GRU: for short-term taste and for short histories."""
+class FeatureExtractGRU(nn.Module):
+    """A convolution over the newest 3 events, then a GRU: for short-term taste and for short histories.
+
+    Args:
+        width: D.
+    """
 
     kernel = 3
 
@@ -77,8 +86,8 @@ class SIGMABlock(nn.Module):
     def __init__(self, width: int, mamba: Mamba, tail: int, dropout: float, residual: bool) -> None:
         super().__init__()
         self.mamba, self.tail, self.residual = mamba, tail, residual
-        self.gate, self.flipped_gate = _DenseSelectiveGate(width, dropout), _DenseSelectiveGate(width, dropout)
-        self.short = _FeatureExtractGRU(width)
+        self.gate, self.flipped_gate = DenseSelectiveGate(width, dropout), DenseSelectiveGate(width, dropout)
+        self.short = FeatureExtractGRU(width)
         self.mix = nn.Parameter(torch.tensor(_MIX))
         self.out = nn.Linear(width, width)
         self.drop = nn.Dropout(dropout)

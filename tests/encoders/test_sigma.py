@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from recgym.encoders import Catalogue, seeded
 from recgym.encoders.mamba import Mamba
-from recgym.encoders.sigma import SIGMABlock, SIGMAConfig
+from recgym.encoders.sigma import DenseSelectiveGate, SIGMABackbone, SIGMABlock, SIGMAConfig
 from recgym.testing.encoder import encoder_sequences
 
 
@@ -28,7 +28,8 @@ def _slow_mamba(mamba: Mamba, vectors: Tensor, order: list[int], events: int, ta
         low, write, read = mamba.select(seen).split([mamba.rank, mamba.states, mamba.states])
         step = functional.softplus(mamba.step(low))
         state = torch.exp(step[:, None] * rates) * state + (step * seen)[:, None] * write
-    return mamba.leave((state @ read + mamba.skip * seen) * functional.silu(gate[events - 1]))
+    out: Tensor = mamba.leave((state @ read + mamba.skip * seen) * functional.silu(gate[events - 1]))
+    return out
 
 
 def _mamba() -> tuple[Mamba, Tensor]:
@@ -80,17 +81,17 @@ def test_block_is_its_equation() -> None:
             parameter.data += 0.1 * torch.randn_like(parameter)
     plain, flipped = block.mamba.both(vectors, 5)
 
-    def gated(gate: torch.nn.Module, mixed: Tensor) -> Tensor:
+    def gated(gate: DenseSelectiveGate, mixed: Tensor) -> Tensor:
         dense = vectors @ gate.dense.weight.T + gate.dense.bias + vectors
         passed = (dense * torch.sigmoid(dense)) @ gate.smooth.weight.T + gate.smooth.bias
         return mixed * (1 + passed + torch.sigmoid(dense) @ gate.sharp.weight.T + gate.sharp.bias)
 
     near, state, short = torch.cat([torch.zeros(2, 2, 8), vectors], 1), torch.zeros(2, 8), []
-    gru = block.short.gru
+    weights = dict(block.short.gru.named_parameters())
     for t in range(9):
         seen = near[:, t : t + 3].flatten(1) @ block.short.convolve.weight.T + block.short.convolve.bias
-        of_input = (seen @ gru.weight_ih_l0.T).chunk(3, 1)
-        of_state = (state @ gru.weight_hh_l0.T).chunk(3, 1)
+        of_input = (seen @ weights["weight_ih_l0"].T).chunk(3, 1)
+        of_state = (state @ weights["weight_hh_l0"].T).chunk(3, 1)
         reset, update = (torch.sigmoid(of_input[i] + of_state[i]) for i in range(2))
         state = (1 - update) * torch.tanh(of_input[2] + reset * of_state[2]) + update * state
         short.append(state)
@@ -105,7 +106,9 @@ def test_branches_begin_at_their_published_weights() -> None:
     sequences = encoder_sequences(0)
     with seeded(0, "model"):
         model = SIGMAConfig(width=16, window=18, dropout=0.0).build(Catalogue.of(sequences)).eval()
+    assert isinstance(model.encoder.backbone, SIGMABackbone)
     block = model.encoder.backbone.blocks[0]
+    assert isinstance(block, SIGMABlock)
     assert block.mix.tolist() == pytest.approx([0.8, 0.1, 0.1])
     assert (block.mamba.states, block.mamba.kernel, block.mamba.skip.numel()) == (32, 4, 32)
     steps = functional.softplus(block.mamba.step.bias.detach())
@@ -116,5 +119,5 @@ def test_branches_begin_at_their_published_weights() -> None:
     with torch.no_grad():
         states = model.encoder(batch)
         for events in range(1, 19):
-            alone = model.encoder.final(batch.map(lambda part, end=events: part[:, :end]))
+            alone = model.encoder.final(sequences.gather(sequences.start[:1], sequences.start[:1] + events))
             torch.testing.assert_close(states[:, events - 1], alone, rtol=1e-4, atol=1e-5)
