@@ -14,11 +14,13 @@ from recgym.agents.recurrent import RecurrentPolicy, RecurrentPPO, RecurrentPPOC
 from recgym.agents.sb3 import (
     A2CConfig,
     DQNConfig,
+    EncoderExtractor,
     LearningCurve,
     NetworkConfig,
     PPOConfig,
     SACConfig,
     SB3Agent,
+    StateExtractor,
     TD3Config,
 )
 from recgym.agents.sim2rec import Sim2RecConfig
@@ -27,6 +29,7 @@ __all__ = [
     "Policy", "NoState", "ActionSpec",
     "RandomPolicy", "ScoredPolicy", "MappedPolicy", "popularity_scores",
     "SB3Agent", "PPOConfig", "A2CConfig", "DQNConfig", "SACConfig", "TD3Config", "NetworkConfig", "LearningCurve",
+    "EncoderExtractor", "StateExtractor",
     "RecurrentPPO", "RecurrentPPOConfig", "RecurrentPolicy", "Sim2RecConfig",
     "Agent", "CONFIGS", "make_agent", "load_agent",
 ]  # fmt: skip

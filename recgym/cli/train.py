@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +11,7 @@ import tyro
 
 from recgym.agents.loading import CONFIGS, Agent, AnyConfig, load_agent, make_agent
 from recgym.agents.sb3.checkpoints import find_checkpoint
+from recgym.agents.sb3.config import plain_settings
 from recgym.cli.common import console, flag_value, print_json, table
 from recgym.envs import Task, make_task
 from recgym.files import check_writable, write_json
@@ -91,7 +92,7 @@ class Train(Generic[Config]):
             self.out / "config.json",
             {
                 "env": self.env, "env_kwargs": kwargs, "agent": agent.config.name,
-                "settings": asdict(agent.config),
+                "settings": plain_settings(agent.config),
                 "steps": self.steps, "num_envs": agent.num_envs, "seed": agent.seed,
             },
         )  # fmt: skip

@@ -1,5 +1,6 @@
 """A fitted encoder on disk: settings, what it was built for, weights, and the ids of its items."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -62,6 +63,38 @@ class FittedEncoder:
     item_ids: pl.Series
     channels: tuple[str, ...]
 
+    def description(self) -> dict[str, Any]:
+        """What :meth:`unfitted` builds the model from again, without its weights, as JSON can hold it."""
+        catalogue = self.catalogue
+        return {
+            "model": self.name, "settings": settings_to_json(self.config), "items": catalogue.num_items,
+            "features": 0 if catalogue.features is None else int(catalogue.features.shape[1]),
+            "channels": list(self.channels), "scales": list(catalogue.feedback.scale), "timed": catalogue.timed,
+        }  # fmt: skip
+
+    @classmethod
+    def unfitted(cls, description: Mapping[str, Any], models: dict[str, type[Any]]) -> "FittedEncoder":
+        """The same model with fresh weights, to be replaced; popularity, features and ids of items are not known.
+
+        Args:
+            description: of :meth:`description`.
+            models: the settings that there are, by name.
+
+        Raises:
+            ValueError: there is no such model, or a setting is unknown.
+        """
+        name, items = description["model"], int(description["items"])
+        if name not in models:
+            raise ValueError(f"there is no model {name!r}; there are: {', '.join(models)}")
+        config = settings_from_json(models[name], description["settings"])
+        features = np.zeros((items, description["features"]), np.float32) if description["features"] else None
+        catalogue = Catalogue(
+            items, np.ones(items, np.int64), FeedbackScale(tuple(description["scales"])), bool(description["timed"]),
+            features,
+        )  # fmt: skip
+        ids = pl.Series("id", np.arange(items))
+        return cls(name, config, catalogue, _fresh(config, catalogue).eval(), ids, tuple(description["channels"]))
+
     def save(self, folder: Path) -> None:
         """Write the encoder as a folder, all or nothing."""
         tensors = {f"model.{name}": part.contiguous().cpu() for name, part in self.model.state_dict().items()}
@@ -111,14 +144,19 @@ class FittedEncoder:
             len(ids), counts.numpy(), FeedbackScale(tuple(meta["scales"])), bool(meta["timed"]),
             None if features is None else features.numpy().astype(np.float32),
         )  # fmt: skip
-        with torch.random.fork_rng(devices=[]):  # Fresh weights are drawn, and then replaced.
-            model = config.build(catalogue)
+        model = _fresh(config, catalogue)
         weights = {name.removeprefix("model."): part for name, part in tensors.items()}
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:
             raise ValueError(f"{folder / _TENSORS} does not fit the settings in {_META}: {error}") from error
         return cls(meta["model"], config, catalogue, model.eval(), ids, tuple(meta["channels"]))
+
+
+def _fresh(config: ModelConfig, catalogue: Catalogue) -> NextItemModel:
+    """A model whose weights are to be replaced; drawing them changes no other draw."""
+    with torch.random.fork_rng(devices=[]):
+        return config.build(catalogue)
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,15 @@ from recgym.agents.sb3.checkpoints import (
     unpack_state,
     write_checkpoint,
 )
-from recgym.agents.sb3.config import AgentConfig, NetworkConfig
+from recgym.agents.sb3.config import AgentConfig, NetworkConfig, plain_settings
 from recgym.agents.sb3.configs import CONFIGS
 from recgym.agents.sb3.curve import CurvePoint, LearningCurve
 from recgym.agents.sb3.learning import Bar, Watcher
 from recgym.agents.sb3.normalizer import Normalizer, normalized, observation_statistics
 from recgym.agents.sb3.randomness import BorrowedGenerators
 from recgym.arrays import to_numpy
+from recgym.encoders import MODELS, FittedEncoder, load_encoder
+from recgym.envs.encoded import fitting_encoder
 from recgym.envs.sb3 import SB3VecEnv
 from recgym.envs.task import Task
 from recgym.files import write_json
@@ -48,6 +49,8 @@ class SB3Agent:
         seed: root seed: users, initial networks and exploration follow from it.
         device: torch device of the networks; the CPU by default, which small networks are fastest on.
         env_kwargs: keyword arguments that made the environment, kept in checkpoints for the record.
+        encoder: through which histories enter the networks; by default the one that ``config.network`` names, if any.
+            Checkpoints hold it, so that they need no folder of an encoder.
 
     Attributes:
         config: the algorithm and its settings.
@@ -69,7 +72,11 @@ class SB3Agent:
         seed: int = 0,
         device: str | None = None,
         env_kwargs: Mapping[str, Any] | None = None,
+        encoder: FittedEncoder | None = None,
     ) -> None:
+        if encoder is None and config.network.encoder is not None:
+            encoder = load_encoder(config.network.encoder)
+        self._encoder = encoder
         self.config = config
         self.task = task
         self.num_envs = num_envs
@@ -83,7 +90,10 @@ class SB3Agent:
         )  # fmt: skip
         self._generators = BorrowedGenerators(self._device)
         with self._generators.borrowed():
-            self._model: Any = config.build(task, self._env, child_seed(seed, "learner") % 2**32, self._device)
+            self._model: Any = config.build(
+                task, self._env, child_seed(seed, "learner") % 2**32, self._device,
+                None if encoder is None else fitting_encoder(task, encoder),
+            )  # fmt: skip
         # Stable-Baselines3 seeds the environment with the learner's seed; the users keep their own.
         self._env.seed(child_seed(seed, "users"))
 
@@ -160,9 +170,10 @@ class SB3Agent:
             tensors[f"scale/{name}/var"] = torch.as_tensor(np.asarray(statistics.var, dtype=np.float64))
         meta = {
             "algorithm": self.config.name,
-            "config": asdict(self.config),  # type: ignore[call-overload]
+            "config": plain_settings(self.config),
             "environment": {"name": self.task.name, "kwargs": self.env_kwargs},
             "signature": self._signature(),
+            "encoder": None if self._encoder is None else self._encoder.description(),
             "num_envs": self.num_envs,
             "seed": self.seed,
             "counters": {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)},
@@ -198,7 +209,10 @@ class SB3Agent:
             config = _config(meta["algorithm"], meta["config"])
             if meta["environment"]["name"] != task.name:
                 raise ValueError(f"it was trained on {meta['environment']['name']}, not on {task.name}")
-            agent = cls(config, task, meta["num_envs"], meta["seed"], device, meta["environment"]["kwargs"])
+            encoder = None
+            if meta.get("encoder") is not None:
+                encoder = FittedEncoder.unfitted(meta["encoder"], dict(MODELS))
+            agent = cls(config, task, meta["num_envs"], meta["seed"], device, meta["environment"]["kwargs"], encoder)
             agent._restore(checkpoint)
         except (KeyError, TypeError, RuntimeError, IndexError) as error:
             what = " ".join(f"{type(error).__name__}: {error}".split())
@@ -259,6 +273,8 @@ def _config(name: str, values: dict[str, Any]) -> AgentConfig:
     if name not in CONFIGS:
         raise ValueError(f"there is no agent {name!r}; there are: {', '.join(CONFIGS)}")
     network = {**values["network"], "hidden": tuple(values["network"]["hidden"])}
+    if network.get("encoder") is not None:
+        network["encoder"] = Path(network["encoder"])
     return CONFIGS[name](**{**values, "network": NetworkConfig(**network)})
 
 

@@ -15,7 +15,10 @@ from torch.nn import functional
 
 from recgym.agents.sb3.distributions import FORBIDDEN, Slates, SquashedGaussian
 
-__all__ = ["GaussianHead", "HistoryExtractor", "ItemTable", "LogitHead", "PointerHead", "allowed_candidates", "mlp"]
+__all__ = [
+    "GaussianHead", "HistoryExtractor", "ItemExtractor", "ItemTable", "LogitHead", "PointerHead", "allowed_candidates",
+    "context_of", "context_width", "mlp",
+]  # fmt: skip
 
 _MOST_ITEMS = 2**24  # Stable-Baselines3 hands ids to some networks as float32, exact up to here
 
@@ -63,7 +66,41 @@ class ItemTable(nn.Module):
         return functional.embedding_bag(ids, self.features, mode="mean")
 
 
-class HistoryExtractor(BaseFeaturesExtractor):
+class ItemExtractor(BaseFeaturesExtractor):
+    """What makes state vectors of observations that name items; heads that rank items share its table.
+
+    Args:
+        observation_space: a dictionary.
+        features_dim: S, width of a state vector.
+        item_features: one row an item.
+        width: E, width of item embeddings.
+    """
+
+    def __init__(
+        self, observation_space: spaces.Dict, features_dim: int, item_features: Float32[np.ndarray, "N D"], width: int
+    ) -> None:
+        super().__init__(observation_space, features_dim)
+        self.items = ItemTable(item_features)
+        self.embed = nn.Linear(self.items.width, width, bias=False)
+
+
+def context_width(observation_space: spaces.Dict) -> int:
+    """Numbers in :func:`context_of`."""
+    profile = int(observation_space["profile"].shape[0]) if "profile" in observation_space.spaces else 0  # type: ignore[index]
+    return profile + (3 if "progress" in observation_space.spaces else 0)
+
+
+def context_of(observations: dict[str, Tensor]) -> list[Tensor]:
+    """What an observation says of users beside their histories: the profile, and how far the episode is."""
+    parts = []
+    if "profile" in observations:
+        parts.append(observations["profile"].float())
+    if "progress" in observations:
+        parts.append(observations["progress"].float().log1p())
+    return parts
+
+
+class HistoryExtractor(ItemExtractor):
     """A state vector from the observation of :class:`recgym.envs.HistoryObserver`.
 
     It holds the user's profile, and of the history: the mean embedding of its items, for each feedback channel the mean
@@ -81,11 +118,8 @@ class HistoryExtractor(BaseFeaturesExtractor):
         self, observation_space: spaces.Dict, item_features: Float32[np.ndarray, "N D"], width: int = 32
     ) -> None:
         channels = int(observation_space["history_feedback"].shape[-1])  # type: ignore[index]
-        profile = int(observation_space["profile"].shape[0]) if "profile" in observation_space.spaces else 0  # type: ignore[index]
-        progress = 3 if "progress" in observation_space.spaces else 0
-        super().__init__(observation_space, profile + progress + (channels + 2) * width + channels + 2)
-        self.items = ItemTable(item_features)
-        self.embed = nn.Linear(self.items.width, width, bias=False)
+        wide = context_width(observation_space) + (channels + 2) * width + channels + 2
+        super().__init__(observation_space, wide, item_features, width)
 
     def forward(self, observations: dict[str, Tensor]) -> Float32[Tensor, "B S"]:
         """The state vectors."""
@@ -101,12 +135,7 @@ class HistoryExtractor(BaseFeaturesExtractor):
         # The map to embeddings is linear, so it may follow the pooling, which is far less work.
         pooled = self.embed(weights @ self.items(ids)).flatten(1)
         gap = observations["history_gap_s"].float()[:, -1:].log1p()
-        parts = [pooled, damped[:, -1], 0.1 * gap, count / ids.shape[1]]
-        if "profile" in observations:
-            parts.append(observations["profile"].float())
-        if "progress" in observations:
-            parts.append(observations["progress"].float().log1p())
-        return torch.cat(parts, 1)
+        return torch.cat([pooled, damped[:, -1], 0.1 * gap, count / ids.shape[1], *context_of(observations)], 1)
 
 
 def allowed_candidates(observation: dict[str, Tensor], num_items: int) -> Bool[Tensor, "B M"]:

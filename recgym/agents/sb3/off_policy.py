@@ -17,6 +17,7 @@ from torch import nn
 from recgym.agents.sb3.config import NetworkConfig, continuous_arguments, item_arguments
 from recgym.agents.sb3.distributions import ActionDistribution, Certain, SquashedGaussian
 from recgym.agents.sb3.policies import ItemDQNPolicy, q_distribution
+from recgym.encoders import SequenceEncoder
 from recgym.envs.task import Task
 
 __all__ = ["DQNConfig", "SACConfig", "TD3Config"]
@@ -64,7 +65,9 @@ class DQNConfig:
     normalize_reward: bool = True
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
-    def build(self, task: Task, env: VecEnv, seed: int, device: str) -> BaseAlgorithm:
+    def build(
+        self, task: Task, env: VecEnv, seed: int, device: str, encoder: SequenceEncoder | None = None
+    ) -> BaseAlgorithm:
         """See :class:`AgentConfig`."""
         if not isinstance(env.action_space, spaces.Discrete):
             raise ValueError(
@@ -74,7 +77,7 @@ class DQNConfig:
         policy: type[DQNPolicy] = DQNPolicy
         arguments: dict[str, Any] = {"net_arch": list(self.network.hidden)}
         if isinstance(env.observation_space, spaces.Dict):
-            policy, arguments = ItemDQNPolicy, item_arguments(task, env, self.network)
+            policy, arguments = ItemDQNPolicy, item_arguments(task, env, self.network, encoder)
         return DQN(
             policy, env, learning_rate=self.learning_rate, buffer_size=self.buffer_size,
             learning_starts=self.learning_starts, batch_size=self.batch_size, gamma=self.gamma,
@@ -133,7 +136,9 @@ class SACConfig:
     normalize_reward: bool = True
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
-    def build(self, task: Task, env: VecEnv, seed: int, device: str) -> BaseAlgorithm:
+    def build(
+        self, task: Task, env: VecEnv, seed: int, device: str, encoder: SequenceEncoder | None = None
+    ) -> BaseAlgorithm:
         """See :class:`AgentConfig`."""
         _need_preferences(self.name, task, env)
         return SAC(
@@ -141,7 +146,7 @@ class SACConfig:
             learning_starts=self.learning_starts, batch_size=self.batch_size, tau=self.tau, gamma=self.gamma,
             train_freq=self.train_freq, gradient_steps=self.gradient_steps,
             ent_coef="auto" if self.ent_coef is None else self.ent_coef,
-            policy_kwargs=continuous_arguments(task, env, self.network), seed=seed, device=device,
+            policy_kwargs=continuous_arguments(task, env, self.network, encoder), seed=seed, device=device,
         )  # fmt: skip
 
     def acting(self, model: BaseAlgorithm) -> nn.Module:
@@ -197,7 +202,9 @@ class TD3Config:
     normalize_reward: bool = True
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
-    def build(self, task: Task, env: VecEnv, seed: int, device: str) -> BaseAlgorithm:
+    def build(
+        self, task: Task, env: VecEnv, seed: int, device: str, encoder: SequenceEncoder | None = None
+    ) -> BaseAlgorithm:
         """See :class:`AgentConfig`."""
         _need_preferences(self.name, task, env)
         assert env.action_space.shape is not None
@@ -209,7 +216,7 @@ class TD3Config:
             action_noise=NormalActionNoise(np.zeros(width), np.full(width, self.exploration_noise)),
             policy_delay=self.policy_delay, target_policy_noise=self.target_policy_noise,
             target_noise_clip=self.target_noise_clip,
-            policy_kwargs=continuous_arguments(task, env, self.network), seed=seed, device=device,
+            policy_kwargs=continuous_arguments(task, env, self.network, encoder), seed=seed, device=device,
         )  # fmt: skip
 
     def acting(self, model: BaseAlgorithm) -> nn.Module:

@@ -12,6 +12,7 @@ from torch import nn
 from recgym.agents.sb3.config import NetworkConfig, item_arguments
 from recgym.agents.sb3.distributions import ActionDistribution
 from recgym.agents.sb3.policies import ItemActorCritic
+from recgym.encoders import SequenceEncoder
 from recgym.envs.task import Task
 
 __all__ = ["A2CConfig", "PPOConfig"]
@@ -60,7 +61,9 @@ class PPOConfig:
     normalize_reward: bool = True
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
-    def build(self, task: Task, env: VecEnv, seed: int, device: str) -> BaseAlgorithm:
+    def build(
+        self, task: Task, env: VecEnv, seed: int, device: str, encoder: SequenceEncoder | None = None
+    ) -> BaseAlgorithm:
         """See :class:`AgentConfig`."""
         rollout = self.n_steps * env.num_envs
         if rollout < 2:
@@ -76,7 +79,7 @@ class PPOConfig:
                 batch_size=max(2, -(-rollout // parts)), n_epochs=self.n_epochs, gamma=self.gamma,
                 gae_lambda=self.gae_lambda, clip_range=self.clip_range, ent_coef=self.ent_coef, vf_coef=self.vf_coef,
                 max_grad_norm=self.max_grad_norm, target_kl=self.target_kl,
-                policy_kwargs=item_arguments(task, env, self.network), seed=seed, device=device,
+                policy_kwargs=item_arguments(task, env, self.network, encoder), seed=seed, device=device,
             )  # fmt: skip
 
     def acting(self, model: BaseAlgorithm) -> nn.Module:
@@ -124,13 +127,15 @@ class A2CConfig:
     normalize_reward: bool = True
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
-    def build(self, task: Task, env: VecEnv, seed: int, device: str) -> BaseAlgorithm:
+    def build(
+        self, task: Task, env: VecEnv, seed: int, device: str, encoder: SequenceEncoder | None = None
+    ) -> BaseAlgorithm:
         """See :class:`AgentConfig`."""
         return A2C(
             ItemActorCritic, env, learning_rate=_schedule(self.learning_rate, self.anneal), n_steps=self.n_steps,
             gamma=self.gamma, gae_lambda=self.gae_lambda, ent_coef=self.ent_coef, vf_coef=self.vf_coef,
             max_grad_norm=self.max_grad_norm, normalize_advantage=self.normalize_advantage,
-            policy_kwargs=item_arguments(task, env, self.network), seed=seed, device=device,
+            policy_kwargs=item_arguments(task, env, self.network, encoder), seed=seed, device=device,
         )  # fmt: skip
 
     def acting(self, model: BaseAlgorithm) -> nn.Module:

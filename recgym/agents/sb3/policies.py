@@ -12,7 +12,7 @@ from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
 
 from recgym.agents.sb3.distributions import ActionDistribution, EpsilonGreedy, Slates, SquashedGaussian
-from recgym.agents.sb3.networks import GaussianHead, HistoryExtractor, LogitHead, PointerHead, mlp
+from recgym.agents.sb3.networks import GaussianHead, ItemExtractor, LogitHead, PointerHead, mlp
 
 __all__ = ["ItemActorCritic", "ItemDQNPolicy", "ItemQNetwork"]
 
@@ -49,7 +49,7 @@ class ItemActorCritic(ActorCriticPolicy):
     def _build(self, lr_schedule: Schedule) -> None:
         hidden, embedding, mask_consumed = self._sizes
         extractor = self.features_extractor
-        knows_items = isinstance(extractor, HistoryExtractor)
+        knows_items = isinstance(extractor, ItemExtractor)
         self.sees_candidates = knows_items and "candidates" in getattr(self.observation_space, "spaces", {})
         offered = embedding if self.sees_candidates else 0
         self.actor, latent = mlp(self.features_dim, hidden)
@@ -60,7 +60,7 @@ class ItemActorCritic(ActorCriticPolicy):
             self.head = GaussianHead(latent, int(self.action_space.shape[0]))
         else:
             m, k = _sizes_of(self.action_space)
-            if isinstance(extractor, HistoryExtractor):
+            if isinstance(extractor, ItemExtractor):
                 self.head = PointerHead(latent, k, extractor.items, embedding, mask_consumed)
             else:
                 self.head = LogitHead(latent, k, m)
@@ -132,7 +132,7 @@ class ItemQNetwork(QNetwork):
     def __init__(self, *, embedding: int, mask_consumed: bool, hidden: tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(net_arch=[], **kwargs)
         extractor = self.features_extractor
-        assert isinstance(extractor, HistoryExtractor)
+        assert isinstance(extractor, ItemExtractor)
         self.q_net, latent = mlp(self.features_dim, hidden, nn.ReLU)
         self.value = nn.Linear(latent, 1)
         self.head = PointerHead(latent, 1, extractor.items, embedding, mask_consumed)
