@@ -24,12 +24,17 @@ from recgym.encoders.fitted import FittedEncoder, ModelConfig
 from recgym.encoders.gru4rec import GRU4RecConfig, GRUBackbone
 from recgym.encoders.heads import Head, LastState, MeanState
 from recgym.encoders.hstu import HSTUConfig
+from recgym.encoders.icsrec import ICSRecConfig
+from recgym.encoders.intents import SameIntent, SameTarget
 from recgym.encoders.interleaved import Answers, Interleaved, candidate_states, score_candidates
 from recgym.encoders.items import FeatureItems, IdItems, ItemModule, TextItems
 from recgym.encoders.mean_pool import MeanPoolBackbone, MeanPoolConfig
 from recgym.encoders.model import NextItemModel
 from recgym.encoders.models import MODELS, AnyModelConfig, load_encoder
+from recgym.encoders.mqsa_ted import MQSATEDConfig, TwoQueries
 from recgym.encoders.objectives import EpochHook, NextItem, Objective, Step, Term
+from recgym.encoders.rearec import Ensemble, Progressive, ReaRecConfig
+from recgym.encoders.reasoning import Apart, EarlierSteps, Reasoning, Steady
 from recgym.encoders.retrieval import Diversity, ItemRetriever
 from recgym.encoders.sadae import SADAE, SADAEConfig, SetPosterior, linear_probe
 from recgym.encoders.sasrec import SASRecConfig
@@ -39,6 +44,7 @@ from recgym.encoders.sessions import Borders, SessionGaps, SessionNumbers
 from recgym.encoders.sigma import SIGMAConfig
 from recgym.encoders.streaming import StreamHits, fit_stream
 from recgym.encoders.transforms import Cloze, Crop, Segment, Sessionise, WithinSessions
+from recgym.encoders.transitions import DistilTransitions, Transitions
 
 __all__ = [
     "Batch", "Event", "Example", "Sequences", "Where",
@@ -54,6 +60,9 @@ __all__ = [
     "MODELS", "AnyModelConfig", "FittedEncoder", "ModelConfig", "load_encoder",
     "CAPEConfig", "HSTUConfig",
     "SASRecConfig",
+    "ICSRecConfig", "SameIntent", "SameTarget",
+    "DistilTransitions", "MQSATEDConfig", "Transitions", "TwoQueries",
+    "Apart", "EarlierSteps", "Ensemble", "Progressive", "ReaRecConfig", "Reasoning", "Steady",
     "BERT4RecConfig", "GRU4RecConfig", "GRUBackbone", "MeanPoolBackbone", "MeanPoolConfig",
     "Borders", "SessionGaps", "SessionNumbers",
     "Cloze", "Crop", "Segment", "Sessionise", "WithinSessions",

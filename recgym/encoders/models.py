@@ -9,7 +9,10 @@ from recgym.encoders.comirec import ComiRecConfig
 from recgym.encoders.fitted import FittedEncoder
 from recgym.encoders.gru4rec import GRU4RecConfig
 from recgym.encoders.hstu import HSTUConfig
+from recgym.encoders.icsrec import ICSRecConfig
 from recgym.encoders.mean_pool import MeanPoolConfig
+from recgym.encoders.mqsa_ted import MQSATEDConfig
+from recgym.encoders.rearec import ReaRecConfig
 from recgym.encoders.sasrec import SASRecConfig
 from recgym.encoders.sigma import SIGMAConfig
 
@@ -21,7 +24,10 @@ AnyModelConfig: TypeAlias = (
     | ComiRecConfig
     | GRU4RecConfig
     | HSTUConfig
+    | ICSRecConfig
     | MeanPoolConfig
+    | MQSATEDConfig
+    | ReaRecConfig
     | SASRecConfig
     | SIGMAConfig
 )
@@ -32,7 +38,10 @@ MODELS: dict[str, type[AnyModelConfig]] = {
     "comirec": ComiRecConfig,
     "gru4rec": GRU4RecConfig,
     "hstu": HSTUConfig,
+    "icsrec": ICSRecConfig,
     "mean-pool": MeanPoolConfig,
+    "mqsa-ted": MQSATEDConfig,
+    "rearec": ReaRecConfig,
     "sasrec": SASRecConfig,
     "sigma": SIGMAConfig,
 }

@@ -20,7 +20,7 @@ from recgym.encoders.transitions import DistilTransitions
 
 __all__ = ["MQSATEDConfig", "TwoQueries"]
 
-Memory = tuple[tuple[Cache, Float32[Tensor, "B L D"]], ...]
+Memory = tuple[tuple[Cache, Float32[Tensor, "B _ D"]], ...]
 
 
 class _Stack(nn.Module):

@@ -1,11 +1,16 @@
 """Every encoder, small: what the contract checks and the tests of training run on."""
 
+from dataclasses import replace
+
 from recgym.encoders import CAPEConfig, EventConfig, FitConfig, HSTUConfig, ModelConfig, SASRecConfig, SIGMAConfig
 from recgym.encoders.bert4rec import BERT4RecConfig
 from recgym.encoders.comirec import CapsulesConfig, ComiRecConfig
 from recgym.encoders.gru4rec import GRU4RecConfig
+from recgym.encoders.icsrec import ICSRecConfig
 from recgym.encoders.losses import BPRMaxConfig, FullSoftmaxConfig, GBCEConfig, SampledSoftmaxConfig
 from recgym.encoders.mean_pool import MeanPoolConfig
+from recgym.encoders.mqsa_ted import MQSATEDConfig
+from recgym.encoders.rearec import Ensemble, ReaRecConfig
 from recgym.encoders.sessions import SessionGaps, SessionNumbers
 
 _FIT = FitConfig(epochs=12, batch_size=20, step_size=2e-2)
@@ -14,6 +19,8 @@ _LONGER = FitConfig(epochs=30, batch_size=20, step_size=2e-2)
 _EVENTS = EventConfig(feedback=True, gaps=True)
 _SAMPLED = SampledSoftmaxConfig(count=16, in_batch=8)
 _CLOZE_FIT = FitConfig(epochs=50, batch_size=40, step_size=1e-2, warmup=20)
+
+_BASE = SASRecConfig(width=16, window=6, heads=2, fit=_FIT)
 
 CASES: dict[str, ModelConfig] = {
     "sasrec": SASRecConfig(width=16, window=6, dropout=0.1, fit=_FIT),
@@ -46,6 +53,11 @@ CASES: dict[str, ModelConfig] = {
     ),
     # With several interests, that the best of them is right says little of the others, which take part in the maximum.
     "comirec-capsules": ComiRecConfig(CapsulesConfig(), count=1, width=16, window=6, fit=_LONGER),
+    "icsrec": ICSRecConfig(_BASE, intents=8, pairs=32),
+    "mqsa-ted": MQSATEDConfig(_BASE),
+    "mqsa-ted-rotary": MQSATEDConfig(replace(_BASE, rotary=True, events=_EVENTS), newest=2, share=0.3),
+    "rearec": ReaRecConfig(_BASE),
+    "rearec-ensemble": ReaRecConfig(replace(_BASE, rotary=True), learning=Ensemble()),
     "mean-pool": MeanPoolConfig(width=16, window=6, dropout=0.0, fit=FitConfig(30, 20, 2e-2)),
 }
 """Name -> settings. The window is at most 18, so that the checks' histories outgrow it."""

@@ -1,8 +1,8 @@
 """MQSA-TED: long queries and distilled transitions, against plain sums, and what distillation does to item vectors."""
 
 import math
-from itertools import pairwise
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
