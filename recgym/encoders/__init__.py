@@ -42,6 +42,7 @@ from recgym.encoders.scorers import Cosine, Dot, FactoredScorer, MLPScorer, Scor
 from recgym.encoders.sequences import Sequences
 from recgym.encoders.sessions import Borders, SessionGaps, SessionNumbers
 from recgym.encoders.sigma import SIGMAConfig
+from recgym.encoders.states import encode_log
 from recgym.encoders.streaming import StreamHits, fit_stream
 from recgym.encoders.transforms import Cloze, Crop, Segment, Sessionise, WithinSessions
 from recgym.encoders.transitions import DistilTransitions, Transitions
@@ -57,7 +58,7 @@ __all__ = [
     "EpochHook", "NextItem", "Objective", "Step", "Term",
     "Epoch", "FitConfig", "Stage", "fit", "seeded",
     "StreamHits", "fit_stream",
-    "MODELS", "AnyModelConfig", "FittedEncoder", "ModelConfig", "load_encoder",
+    "MODELS", "AnyModelConfig", "FittedEncoder", "ModelConfig", "load_encoder", "encode_log",
     "CAPEConfig", "HSTUConfig",
     "SASRecConfig",
     "ICSRecConfig", "SameIntent", "SameTarget",
