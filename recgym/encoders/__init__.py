@@ -5,6 +5,7 @@ from recgym.encoders.activation import (
     BaseLevel,
     TopItems,
     base_level,
+    item_sums,
     item_weights,
     partial_matching,
     retrieval_chance,
@@ -72,6 +73,6 @@ __all__ = [
     "Capsules", "CapsulesConfig", "ComiRecConfig", "Interests", "InterestsConfig", "SIGMAConfig",
     "Diversity", "ItemRetriever",
     "SADAE", "SADAEConfig", "SetPosterior", "linear_probe",
-    "Association", "BaseLevel", "TopItems", "base_level", "item_weights", "partial_matching", "retrieval_chance",
-    "retrieve", "spreading", "top_items",
+    "Association", "BaseLevel", "TopItems", "base_level", "item_sums", "item_weights", "partial_matching",
+    "retrieval_chance", "retrieve", "spreading", "top_items",
 ]  # fmt: skip

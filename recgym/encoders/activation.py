@@ -23,7 +23,8 @@ from torch import Tensor
 
 __all__ = [
     "Association", "BaseLevel", "TopItems",
-    "base_level", "item_sums", "item_weights", "partial_matching", "retrieval_chance", "retrieve", "spreading", "top_items",
+    "base_level", "item_sums", "item_weights", "top_items",
+    "partial_matching", "retrieval_chance", "retrieve", "spreading",
 ]  # fmt: skip
 
 SHORTEST_AGE_S = 1.0
@@ -111,16 +112,15 @@ def base_level(
 
 def _strength(
     time_s: Tensor, mask: Tensor, reference_s: Tensor, decay: float
-) -> tuple[Float64[Tensor, "B"], Float32[Tensor, "B T"]]:
+) -> tuple[Float32[Tensor, "B"], Float32[Tensor, "B T"]]:
     """Each user's newest age in seconds, and each event's ``(age / newest age)^-decay``, 0 at padding.
 
     Relative to the newest event strengths lie in (0, 1], whatever the unit and the length of the record.
     """
-    age = (reference_s[:, None] - time_s).clamp_(min=SHORTEST_AGE_S)
-    newest = torch.where(mask, age, torch.inf).amin(1) if age.shape[1] else torch.ones_like(reference_s)
+    age = (reference_s[:, None] - time_s).float().clamp_(min=SHORTEST_AGE_S)
+    newest = torch.where(mask, age, torch.inf).amin(1) if age.shape[1] else torch.ones_like(age).sum(1)
     newest = newest.masked_fill_(newest.isinf(), 1.0)
-    relative = age.div_(newest[:, None]).float()
-    return newest, relative.pow_(-decay).mul_(mask)
+    return newest, age.div_(newest[:, None]).pow_(-decay).mul_(mask)
 
 
 def item_sums(items: Int64[Tensor, "B T"], values: Float32[Tensor, "B T"], num_items: int) -> Float32[Tensor, "B T"]:

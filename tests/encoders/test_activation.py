@@ -11,6 +11,7 @@ from torch import Tensor
 from recgym.encoders.activation import (
     Association,
     base_level,
+    item_sums,
     item_weights,
     partial_matching,
     retrieval_chance,
@@ -133,6 +134,14 @@ def test_weights_are_a_softmax_over_items_not_events() -> None:
         order = sorted(levels, key=lambda item: -levels[item])[:3]
         assert best.items[user].tolist() == order + [6] * (3 - len(order))
     assert top_items(items, weights, 50, 6).items.shape == (60, 50)
+
+
+def test_sums_over_the_events_of_an_item() -> None:
+    items, _, _, _ = histories(300, 30, 9)
+    values = torch.from_numpy(np.random.default_rng(0).random((300, 30))).float()
+    found = item_sums(items, values, 9)
+    same = items[:, :, None] == items[:, None]
+    np.testing.assert_allclose(found.numpy(), (same * values[:, None]).sum(2).numpy(), rtol=1e-5)
 
 
 def test_no_events_and_no_users() -> None:
