@@ -4,9 +4,15 @@ from dataclasses import dataclass, replace
 
 from recgym.encoders import FitConfig, HSTUConfig, ModelConfig, SASRecConfig
 from recgym.encoders.bert4rec import BERT4RecConfig
+from recgym.encoders.cape import CAPEConfig
+from recgym.encoders.comirec import ComiRecConfig
 from recgym.encoders.gru4rec import GRU4RecConfig
+from recgym.encoders.icsrec import ICSRecConfig
 from recgym.encoders.losses import FullSoftmaxConfig, GBCEConfig
 from recgym.encoders.mean_pool import MeanPoolConfig
+from recgym.encoders.mqsa_ted import MQSATEDConfig
+from recgym.encoders.rearec import Ensemble, ReaRecConfig
+from recgym.encoders.sigma import SIGMAConfig
 
 __all__ = ["CONFIGS", "Run", "RUNS"]
 
@@ -39,6 +45,22 @@ CONFIGS: dict[str, dict[str, ModelConfig]] = {
     },
     "hstu-times": {"ml-100k": replace(_HSTU, timed=True)},
     "hstu-query-time": {"ml-100k": replace(_HSTU, timed=True, sees_query_time=True)},
+    "sigma": {
+        "beauty": SIGMAConfig(width=64, window=50, fit=_SPARSE),
+        "ml-1m": SIGMAConfig(width=64, window=200, fit=_LONG),
+    },
+    "comirec": {
+        "beauty": ComiRecConfig(width=64, window=50, fit=_SPARSE),
+        "ml-1m": ComiRecConfig(width=64, window=200, fit=_LONG),
+    },
+    "cape": {
+        "beauty": CAPEConfig(width=64, blocks=1, window=50, fit=_SPARSE),
+        "ml-1m": CAPEConfig(width=64, blocks=2, window=200, fit=_LONG),
+    },
+    "icsrec": {name: ICSRecConfig(base=_SASREC[name]) for name in ("beauty", "ml-1m")},
+    "mqsa-ted": {name: MQSATEDConfig(base=_SASREC[name]) for name in ("beauty", "ml-1m")},
+    "rearec-erl": {name: ReaRecConfig(base=_SASREC[name], learning=Ensemble()) for name in ("beauty", "ml-1m")},
+    "rearec-prl": {name: ReaRecConfig(base=_SASREC[name]) for name in ("beauty", "ml-1m")},
     "mean-pool": {
         "beauty": MeanPoolConfig(window=50, fit=_SPARSE),
         "ml-1m": MeanPoolConfig(window=200, fit=_LONG),
