@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float32, Float64, Int64, Shaped
+from jaxtyping import Bool, Float32, Float64, Int64, Shaped, UInt8
 from torch import Tensor
 
 from recgym.types import History
@@ -39,6 +39,8 @@ class Where(NamedTuple):
         query_time_s: when the next item was asked for; None where that is not shown.
         block: events of one block may be hidden from one another, see :class:`recgym.encoders.transformer.Blocks`.
         session: number of each event's session; None where unknown.
+        bucket: of the time between each two events, see :class:`recgym.encoders.transformer.TimeBuckets`; None until
+            it is made.
     """
 
     position: Int64[Tensor, "B T"]
@@ -47,6 +49,7 @@ class Where(NamedTuple):
     query_time_s: Float64[Tensor, "B T"] | None = None
     block: Int64[Tensor, "B T"] | None = None
     session: Int64[Tensor, "B T"] | None = None
+    bucket: UInt8[Tensor, "B T T"] | None = None
 
     def followed_by(self, other: "Where") -> "Where":
         """These events and then others; what is not known of both is left out."""
@@ -55,7 +58,7 @@ class Where(NamedTuple):
             return None if first is None or second is None else torch.cat([first, second], 1)
 
         position, mask = torch.cat([self.position, other.position], 1), torch.cat([self.mask, other.mask], 1)
-        return Where(position, mask, *map(join, self[2:], other[2:]))
+        return Where(position, mask, *map(join, self[2:6], other[2:6]))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from recgym.encoders.batch import Where
 from recgym.encoders.transformer.masks import Mask
-from recgym.encoders.transformer.mixers import Mixer
+from recgym.encoders.transformer.mixers import Mixer, Silu
 from recgym.encoders.transformer.positions import PositionPart
 
 __all__ = ["Cache", "FeedForward", "GatedBlock", "PlainBlock"]
@@ -261,6 +261,10 @@ class GatedBlock(nn.Module):
         queries, keys, values = (_by_heads(part, self.key_width) for part in (queries, keys, values))
         return gates, self.position.rotate(queries, where), self.position.rotate(keys, where), values
 
+    def prepare(self, where: Where) -> Where:
+        """What the position parts of all blocks make once for a history in which each event sees its past."""
+        return self.position.prepare(where) if isinstance(self.mixer, Silu) else where
+
     def forward(
         self, states: Float32[Tensor, "B T D"], where: Where, seen: Bool[Tensor, "B T T"] | None
     ) -> Float32[Tensor, "B T D"]:
@@ -292,8 +296,13 @@ class GatedBlock(nn.Module):
     def _mix(
         self, gates: Tensor, queries: Tensor, keys: Tensor, values: Tensor, at: Where, of: Where, seen: Tensor | None
     ) -> Tensor:
-        bias = self.position.bias(queries, keys, at, of) if self.position.biased else None
-        mixed = self.mixer(queries, keys, values, bias, seen, 0.0).transpose(1, 2).flatten(2)
+        lookups = self.position.lookups(at) if seen is None and isinstance(self.mixer, Silu) else None
+        if isinstance(self.mixer, Silu) and lookups is not None:
+            mixed = self.mixer.past(queries, keys, values, lookups)
+        else:
+            bias = self.position.bias(queries, keys, at, of) if self.position.biased else None
+            mixed = self.mixer(queries, keys, values, bias, seen, 0.0)
+        mixed = mixed.transpose(1, 2).flatten(2)
         out: Tensor = self.out(self.drop(self.norm_mixed(mixed) * gates))
         return out
 

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float32
 from torch import Tensor
 from torch.nn import functional
 
-from recgym.encoders.transformer.pointwise import causal_silu
+from recgym.encoders.transformer.pointwise import Lookups, causal_silu
 
 __all__ = ["Mixer", "Silu", "Softmax"]
 
@@ -92,6 +92,19 @@ class Silu:
         seen = _lower_triangle(queries) if seen is None else seen
         weights = functional.silu(logits).masked_fill(~seen[:, None], 0.0) / self.length
         return functional.dropout(weights, dropout) @ values
+
+    def past(
+        self,
+        queries: Float32[Tensor, "B H T d"],
+        keys: Float32[Tensor, "B J T d"],
+        values: Float32[Tensor, "B J T e"],
+        lookups: Lookups,
+    ) -> Float32[Tensor, "B H T e"]:
+        """The same where each query sees itself and all before it, and the bias is that of tables: faster."""
+        heads = queries.shape[1]
+        return causal_silu(
+            queries, keys.expand(-1, heads, -1, -1), values.expand(-1, heads, -1, -1), lookups, self.length
+        )
 
 
 def _lower_triangle(queries: Float32[Tensor, "B H Q d"]) -> Bool[Tensor, "1 Q Q"]:

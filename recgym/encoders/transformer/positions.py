@@ -1,13 +1,17 @@
 """Position parts of a Transformer: what an attention logit knows of where and when its two events stand."""
 
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
 from recgym.encoders.batch import Where
+from recgym.encoders.transformer.pointwise import Lookups
 
 __all__ = ["LearnedPositions", "PositionPart", "RelativePositions", "Rotary", "Summed", "TimeBuckets"]
+
+_QUERIES, _TILE = 64, 130_000
+"""As in pointwise attention: what the processor's cache holds is worked on at once."""
 
 
 class PositionPart(nn.Module):
@@ -48,6 +52,14 @@ class PositionPart(nn.Module):
             of: where the keys stand.
         """
         return None
+
+    def prepare(self, where: Where) -> Where:
+        """What all blocks need and is worth making once for them; of an aligned history that sees its past alone."""
+        return where
+
+    def lookups(self, where: Where) -> Lookups | None:
+        """What :meth:`bias` gives in such a history, as entries of tables; None if it is not that."""
+        return None if self.biased else Lookups()
 
 
 class LearnedPositions(PositionPart):
@@ -114,13 +126,18 @@ class RelativePositions(PositionPart):
         self, queries: Float32[Tensor, "B H Q d"], keys: Float32[Tensor, "B J T d"], at: Where, of: Where
     ) -> Float32[Tensor, "X Y Q T"]:
         """See :class:`PositionPart`."""
-        if at is of and _counts_up(at):  # One matrix serves the whole batch, each row of it the one above moved on.
-            size, longest = at.position.shape[1], self.window - 1
+        size, longest = at.position.shape[1], self.window - 1
+        if at is of and size and _counts_up(at):  # One matrix serves all users, each row of it the one above moved on.
             distance = torch.arange(size - 1, -size, -1, device=self.table.device).clamp(-longest, longest)
             return self.table[:, distance + longest].unfold(1, size, 1).flip(1)[None]
         distance = at.position[:, :, None] - of.position[:, None, :]
         index = distance.clamp(1 - self.window, self.window - 1) + self.window - 1
         return self.table[:, index].transpose(0, 1)
+
+    def lookups(self, where: Where) -> Lookups | None:
+        """See :class:`PositionPart`."""
+        distance = torch.arange(where.position.shape[1], device=self.table.device).clamp(max=self.window - 1)
+        return Lookups(line=self.table[:, distance + self.window - 1]) if _counts_up(where) else None
 
 
 class TimeBuckets(PositionPart):
@@ -131,7 +148,7 @@ class TimeBuckets(PositionPart):
 
     Args:
         sees_query_time: the time of the query counts in place of that of the event it is asked after.
-        buckets: the largest bucket.
+        buckets: the largest bucket, at most 255.
         heads: numbers of its own for each head; 1 shares them.
     """
 
@@ -140,6 +157,8 @@ class TimeBuckets(PositionPart):
 
     def __init__(self, sees_query_time: bool = False, buckets: int = 128, heads: int = 1) -> None:
         super().__init__()
+        if not 0 < buckets < 256:
+            raise ValueError(f"the largest time bucket must be from 1 to 255, found {buckets}")
         self.sees_query_time = self.needs_query_time = sees_query_time
         self.buckets = buckets
         self.table = nn.Parameter(0.02 * torch.randn(heads, buckets + 1))
@@ -148,14 +167,40 @@ class TimeBuckets(PositionPart):
         self, queries: Float32[Tensor, "B H Q d"], keys: Float32[Tensor, "B J T d"], at: Where, of: Where
     ) -> Float32[Tensor, "X Y Q T"]:
         """See :class:`PositionPart`."""
+        now, then = self._times(at, of)
+        bucket = _bucket(now[:, :, None], then[:, None, :], self.buckets).int()
+        # Not by an index of brackets, which is ten times slower.
+        return self.table.index_select(1, bucket.flatten()).reshape(len(self.table), *bucket.shape).transpose(0, 1)
+
+    def prepare(self, where: Where) -> Where:
+        """See :class:`PositionPart`; the time biases of all blocks must look back from the same moment."""
+        if where.bucket is not None:
+            return where
+        now, then = self._times(where, where)
+        users, size = then.shape
+        found = torch.zeros((users, size, size), dtype=torch.uint8, device=then.device)
+        wide = max(1, _TILE // (_QUERIES * max(size, 1)))
+        for first in range(0, users, wide):
+            for start in range(0, size, _QUERIES):
+                some, rows, past = slice(first, first + wide), slice(start, start + _QUERIES), slice(start + _QUERIES)
+                found[some, rows, past] = _bucket(now[some, rows, None], then[some, None, past], self.buckets)
+        return where._replace(bucket=found)
+
+    def lookups(self, where: Where) -> Lookups | None:
+        """See :class:`PositionPart`."""
+        return Lookups(table=self.table, bucket=self.prepare(where).bucket)
+
+    def _times(self, at: Where, of: Where) -> tuple[Float64[Tensor, "B Q"], Float64[Tensor, "B T"]]:
         now = at.query_time_s if self.sees_query_time else at.time_s
         if now is None or of.time_s is None:
             what = "the time of the query" if self.sees_query_time else "the times of events"
             raise ValueError(f"a time bias needs {what}, found a history without")
-        apart = (now[:, :, None] - of.time_s[:, None, :]).float().abs_().clamp_(min=1)
-        bucket = apart.log_().div_(0.301).clamp_(max=self.buckets).int()
-        # Not by an index of brackets, which is ten times slower.
-        return self.table.index_select(1, bucket.flatten()).reshape(-1, *bucket.shape).transpose(0, 1)
+        return now, of.time_s
+
+
+def _bucket(now: Float64[Tensor, "B Q 1"], then: Float64[Tensor, "B 1 T"], most: int) -> UInt8[Tensor, "B Q T"]:
+    apart = (now - then).float().abs_().clamp_(min=1)
+    return apart.log_().div_(0.301).clamp_(max=most).to(torch.uint8)
 
 
 class Summed(PositionPart):
@@ -193,6 +238,24 @@ class Summed(PositionPart):
             term = part.bias(queries, keys, at, of)
             if term is not None:
                 total = term if total is None else total + term
+        return total
+
+    def prepare(self, where: Where) -> Where:
+        """See :class:`PositionPart`."""
+        for part in self.parts:
+            assert isinstance(part, PositionPart)
+            where = part.prepare(where)
+        return where
+
+    def lookups(self, where: Where) -> Lookups | None:
+        """See :class:`PositionPart`."""
+        total = Lookups()
+        for part in self.parts:
+            assert isinstance(part, PositionPart)
+            found = part.lookups(where)
+            if found is None or any(a is not None and b is not None for a, b in zip(total, found, strict=True)):
+                return None
+            total = Lookups(*(b if a is None else a for a, b in zip(total, found, strict=True)))
         return total
 
 

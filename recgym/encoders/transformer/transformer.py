@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 from torch import Tensor, nn
 
 from recgym.encoders.base import Backbone, Capabilities
@@ -56,7 +56,7 @@ class Transformer(Backbone[Caches]):
     def forward(self, vectors: Float32[Tensor, "B T D"], where: Where) -> Float32[Tensor, "B T D"]:
         """See :class:`recgym.encoders.Backbone`."""
         states = self.drop(self.position.embed(vectors, where))
-        seen = None if self.mask.trivial(vectors.shape[1]) else self.mask(where, where)
+        where, seen = self._seen(where)
         for block in self.blocks:
             states = block(states, where, seen)
         out: Tensor = self.norm(states)
@@ -85,7 +85,7 @@ class Transformer(Backbone[Caches]):
     ) -> tuple[Caches, Float32[Tensor, "B T D"]]:
         """See :class:`recgym.encoders.Backbone`; in one pass."""
         states = self.drop(self.position.embed(vectors, where))
-        seen = None if self.mask.trivial(vectors.shape[1]) else self.mask(where, where)
+        where, seen = self._seen(where)
         caches = []
         for block in self._blocks():
             states, keys, values = block.attend(states, where, seen)
@@ -109,6 +109,15 @@ class Transformer(Backbone[Caches]):
             states = block.beside(states, at, of, cache, seen)
         out: Tensor = self.norm(states)
         return out
+
+    def _seen(self, where: Where) -> tuple[Where, Bool[Tensor, "B T T"] | None]:
+        """Where the events stand, with what all blocks need, and which sees which, None for the past."""
+        if not self.mask.trivial(where.position.shape[1]):
+            return where, self.mask(where, where)
+        for block in self._blocks():
+            if isinstance(block, GatedBlock):
+                where = block.prepare(where)
+        return where, None
 
     def _blocks(self) -> list[PlainBlock | GatedBlock]:
         return [block for block in self.blocks if isinstance(block, PlainBlock | GatedBlock)]
