@@ -8,6 +8,7 @@ from torch import Tensor
 from recgym.encoders import Catalogue, Cosine, MLPScorer, NextItemModel, seeded
 from recgym.encoders.comirec import ComiRecConfig
 from recgym.encoders.retrieval import Diversity, ItemRetriever, diverse, merge
+from recgym.evaluation.ranking import Retriever
 from recgym.testing.encoder import encoder_sequences
 from recgym.types import History
 
@@ -156,3 +157,12 @@ def test_bad_settings_are_refused() -> None:
         Diversity(torch.zeros(40, dtype=torch.int64), -1.0)
     with pytest.raises(ValueError, match="each of the 40 items, found 3"):
         ItemRetriever(model, diversity=Diversity(torch.zeros(3, dtype=torch.int64), 1.0))
+
+
+def test_lists_are_judged_as_served() -> None:
+    model, history = _model()
+    retriever = ItemRetriever(model, repeats=False)
+    assert isinstance(retriever, Retriever)
+    assert (retriever.num_items, retriever.window) == (40, 18)
+    known = retriever.retrieve(torch.arange(12), history, 5, query_time_s=torch.full((12,), 2e9, dtype=torch.float64))
+    assert torch.equal(known, retriever.retrieve(torch.arange(12), history, 5))  # this model does not look at the time
