@@ -172,6 +172,31 @@ def test_tiled_attention_equals_the_plain_formula_and_its_gradients(
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize("size", [1, 63, 64, 150])
+def test_tables_that_are_looked_up_equal_the_bias_written_out(heads: int, size: int) -> None:
+    generator = torch.Generator().manual_seed(size)
+    parts = [torch.randn(3, 2, size, 5, generator=generator, requires_grad=True) for _ in range(3)]
+    bias = Summed(RelativePositions(100, heads), TimeBuckets(heads=heads))
+    parts += list(bias.parameters())
+    with torch.no_grad():
+        for part in bias.parameters():
+            part.normal_(generator=generator)
+    time_s = torch.rand(3, size, generator=generator).double().cumsum(1) * 1e5
+    where = Where(torch.arange(size).expand(3, size), torch.ones(3, size, dtype=torch.bool), time_s)
+    lookups, written_out = bias.lookups(bias.prepare(where)), bias.bias(parts[0], parts[1], where, where)
+    assert lookups is not None
+    gradient = torch.randn(3, 2, size, 5, generator=generator)
+    found, expected = causal_silu(*parts[:3], lookups, 20), _plain_silu(*parts[:3], written_out, 20)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    for ours, theirs in zip(
+        torch.autograd.grad(found, parts, gradient),
+        torch.autograd.grad(expected, parts, gradient),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=2e-4)
+
+
 def test_the_mixer_gives_the_same_whether_the_mask_is_known_to_be_causal_or_given() -> None:
     parts = [torch.randn(2, 2, 9, 4, generator=torch.Generator().manual_seed(n)) for n in range(3)]
     seen = torch.ones(2, 9, 9, dtype=torch.bool).tril()
@@ -279,8 +304,8 @@ def test_candidates_are_scored_by_the_feedback_they_will_get() -> None:
         items.ravel(), np.arange(users + 1) * length, num_items, np.arange(users * length) * 60.0, feedback
     )
     config = HSTUConfig(
-        width=16, blocks=1, window=8, absolute=False, actions=True, dropout=0.0, negatives=20,
-        events=EventConfig(feedback=True), fit=FitConfig(epochs=20, batch_size=30, step_size=1e-2),
+        width=32, blocks=1, window=8, absolute=False, actions=True, dropout=0.0, negatives=20,
+        events=EventConfig(feedback=True), fit=FitConfig(epochs=40, batch_size=30, step_size=3e-3),
     )  # fmt: skip
     catalogue = Catalogue.of(sequences)
     with seeded(0, "model"):
