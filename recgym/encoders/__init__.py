@@ -14,6 +14,7 @@ from recgym.encoders.activation import (
     top_items,
 )
 from recgym.encoders.base import Backbone, Capabilities, EncoderState, SequenceEncoder
+from recgym.encoders.baselines import Baseline, BaselineConfig, Popularity, PopularityConfig, Recency, RecencyConfig
 from recgym.encoders.batch import Batch, Event, Example, Where
 from recgym.encoders.bert4rec import BERT4RecConfig
 from recgym.encoders.cape import CAPEConfig, ContextualPositions
@@ -33,6 +34,7 @@ from recgym.encoders.mean_pool import MeanPoolBackbone, MeanPoolConfig
 from recgym.encoders.model import NextItemModel
 from recgym.encoders.models import MODELS, AnyModelConfig, load_encoder
 from recgym.encoders.mqsa_ted import MQSATEDConfig, TwoQueries
+from recgym.encoders.neighbours import ItemKNN, ItemKNNConfig, Markov, MarkovConfig
 from recgym.encoders.objectives import EpochHook, NextItem, Objective, Step, Term
 from recgym.encoders.rearec import Ensemble, Progressive, ReaRecConfig
 from recgym.encoders.reasoning import Apart, EarlierSteps, Reasoning, Steady
@@ -66,6 +68,8 @@ __all__ = [
     "DistilTransitions", "MQSATEDConfig", "Transitions", "TwoQueries",
     "Apart", "EarlierSteps", "Ensemble", "Progressive", "ReaRecConfig", "Reasoning", "Steady",
     "BERT4RecConfig", "GRU4RecConfig", "GRUBackbone", "MeanPoolBackbone", "MeanPoolConfig",
+    "Baseline", "BaselineConfig", "ItemKNN", "ItemKNNConfig", "Markov", "MarkovConfig",
+    "Popularity", "PopularityConfig", "Recency", "RecencyConfig",
     "Borders", "SessionGaps", "SessionNumbers",
     "Cloze", "Crop", "Segment", "Sessionise", "WithinSessions",
     "ContextualPositions",
