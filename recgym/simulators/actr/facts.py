@@ -14,6 +14,7 @@ __all__ = ["items_of", "records_before", "tastes_before", "times_of"]
 _QUANTILES = 10_000
 _PRIOR_GAPS = 5.0
 _LEAST_S = 1.0
+_DENSE = 500
 
 
 def items_of(sessions: Sessions, until: int, num_items: int, neighbours: int, width: int) -> ACTRItems:
@@ -52,8 +53,10 @@ def _embeddings(association: Association, width: int) -> Float32[np.ndarray, "N 
     )
     if width < 1 or table.nnz == 0:
         return np.zeros((n, max(width, 1)), dtype=np.float32)
-    # A start vector of our own: eigsh would draw one from the global generator.
-    values, vectors = eigsh(table, k=width, which="LA", v0=np.ones(n))
+    if n <= _DENSE:
+        values, vectors = (part[..., -width:] for part in np.linalg.eigh(table.toarray()))
+    else:  # with a start vector of our own: eigsh would draw one from the global generator
+        values, vectors = eigsh(table, k=width, which="LA", v0=np.ones(n))
     vectors = vectors * np.sqrt(np.maximum(values, 0.0))
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     found: np.ndarray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 1e-9)

@@ -1,0 +1,108 @@
+"""Speed of ACT-R activation for many users at once: ``python -m benchmarks.activation --json``.
+
+Timed are the base level and, over a session of ten items, spreading and partial matching, for 4,096 users of 1,000
+events each in catalogues of 2,000 and of 20,000 items. ``processor_ms`` is the processor time of one call, summed over
+threads: other work on the machine changes it less than the time by the clock.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.measure import RESULTS, machine, write_result
+from recgym.encoders.activation import Association, base_level, partial_matching, spreading
+
+__all__ = ["Timing", "main", "run"]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long one call takes.
+
+    Attributes:
+        what: which component.
+        users: B.
+        events: T, of each user.
+        items: N.
+        ms: by the clock, the least of several calls.
+        processor_ms: of the processor, the least of several calls.
+    """
+
+    what: str
+    users: int
+    events: int
+    items: int
+    ms: float
+    processor_ms: float
+
+
+def _least(call: Callable[[], object], repeats: int) -> tuple[float, float]:
+    """Milliseconds by the clock and of the processor."""
+    call()
+    clock, processor = [], []
+    for _ in range(repeats):
+        start, busy = time.perf_counter(), time.process_time()
+        call()
+        clock.append(time.perf_counter() - start)
+        processor.append(time.process_time() - busy)
+    return 1e3 * min(clock), 1e3 * min(processor)
+
+
+def run(users: int, events: int, num_items: int, repeats: int) -> list[Timing]:
+    """Time the three components.
+
+    Args:
+        users: B.
+        events: T.
+        num_items: N.
+        repeats: calls of each.
+    """
+    rng = np.random.default_rng(0)
+    items = torch.from_numpy(rng.integers(num_items, size=(users, events)))
+    time_s = torch.from_numpy(1.5e9 + np.sort(rng.random((users, events)) * 1e8, axis=1))
+    mask, now_s = torch.ones_like(items, dtype=torch.bool), torch.full((users,), 1.6e9, dtype=torch.float64)
+    some = rng.integers(num_items, size=(20_000, 10))
+    association = Association.of_sessions(some.ravel(), np.arange(20_000).repeat(10), num_items, keep=50)
+    embeddings = torch.from_numpy(rng.normal(size=(num_items, 64))).float()
+    session, there = items[:, -10:], mask[:, -10:]
+    calls: dict[str, Callable[[], object]] = {
+        "base level": lambda: base_level(items, time_s, mask, now_s, num_items),
+        "spreading": lambda: spreading(association, session, session, there),
+        "partial matching": lambda: partial_matching(embeddings, session, session, there),
+    }
+    return [Timing(what, users, events, num_items, *_least(call, repeats)) for what, call in calls.items()]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark; a full run is kept in ``benchmarks/results/activation.json``."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.activation", description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the users; written nowhere unless --out is given"
+    )
+    parser.add_argument("--out", type=Path, help="where to write the result")
+    parser.add_argument("--threads", type=int, default=2, help="torch threads")
+    args = parser.parse_args(arguments)
+    if args.threads < 1:
+        parser.error(f"--threads must be at least 1, found {args.threads}")
+    torch.set_num_threads(args.threads)
+    users = 410 if args.quick else 4096
+    rows = [row for items in (2_000, 20_000) for row in run(users, 1_000, items, 3 if args.quick else 20)]
+    body = machine() | {"rows": [asdict(row) for row in rows]}
+    out = args.out or (None if args.quick else RESULTS / "activation.json")
+    if out:
+        write_result(out, body)
+    lines = [f"{r.what:18} N = {r.items:6} {r.ms:8.1f} ms {r.processor_ms:8.1f} ms of the processor" for r in rows]
+    print(json.dumps(body, indent=2) if args.json else "\n".join(lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
