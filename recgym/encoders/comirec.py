@@ -114,13 +114,12 @@ class Capsules(nn.Module):
         maps = _at_positions(self.maps, states.shape[1])
         said = torch.bmm(states.transpose(0, 1), maps)
         said = said.reshape(*said.shape[:2], self.interests, -1).permute(1, 2, 0, 3)
-        heard = said.detach()
         belongs = seen[:, None].to(said.dtype)
         coupling = (belongs / self.interests).expand(len(said), self.interests, -1, -1)
         with torch.no_grad():
             logits = torch.zeros_like(coupling)
             for _ in range(self.rounds - 1):
-                logits = logits + _squash(coupling @ heard) @ heard.transpose(2, 3)
+                logits = logits + _squash(coupling @ said) @ said.transpose(2, 3)
                 coupling = logits.softmax(1) * belongs
         return _squash(coupling @ said).transpose(1, 2)
 
