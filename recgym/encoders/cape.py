@@ -120,7 +120,7 @@ class CAPEConfig:
             for _ in range(self.blocks)
         ]  # fmt: skip
         backbone = Transformer(blocks, Causal(self.window), PositionPart(), nn.LayerNorm(self.width))
-        items, events = IdItems(catalogue.num_items, self.width), catalogue.events(self.events, self.width)
+        items, events = IdItems(catalogue.num_items, self.width, spread=0.02), catalogue.events(self.events, self.width)
         encoder = SequenceEncoder(items, events, backbone, self.window, math.sqrt(self.width), self.dropout)
         return NextItemModel(encoder, LastState(), Dot())
 

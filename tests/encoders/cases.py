@@ -20,12 +20,12 @@ _EVENTS = EventConfig(feedback=True, gaps=True)
 _SAMPLED = SampledSoftmaxConfig(count=16, in_batch=8)
 _CLOZE_FIT = FitConfig(epochs=50, batch_size=40, step_size=1e-2, warmup=20)
 
-_BASE = SASRecConfig(width=16, window=6, heads=2, fit=_FIT)
+_BASE = SASRecConfig(spread=0.25, width=16, window=6, heads=2, fit=_FIT)
 
 CASES: dict[str, ModelConfig] = {
     "sasrec": SASRecConfig(width=16, window=6, dropout=0.1, fit=_FIT),
     "sasrec-events": SASRecConfig(width=16, window=6, events=EventConfig(feedback=True, gaps=True), fit=_FIT),
-    "sasrec-gbce": SASRecConfig(width=16, window=6, loss=GBCEConfig(count=16), fit=_LONGER),
+    "sasrec-gbce": SASRecConfig(width=16, spread=0.25, window=6, loss=GBCEConfig(count=16), fit=_LONGER),
     "sigma": SIGMAConfig(width=16, states=4, window=9, dropout=0.1, fit=_FIT),
     "sasrec-rotary": SASRecConfig(width=16, window=6, heads=2, rotary=True, fit=_FIT),
     "cape": CAPEConfig(width=16, window=6, heads=2, positions=4, fit=_FIT),
