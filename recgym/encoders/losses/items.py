@@ -225,6 +225,10 @@ class BPRMax:
         """See :class:`ItemLoss`."""
         drawn = self.negatives.draw(targets, generator)
         positive, negative, same = _drawn(scorer, queries, vectors, targets, drawn)
+        some = ~same.all(1)  # A query whose negatives are all its target has nothing to be compared with.
+        if not bool(some.any()):
+            return positive.sum() * 0.0
+        positive, negative, same = positive[some], negative[some], same[some]
         logarithm = functional.log_softmax(negative.masked_fill(same, float("-inf")), 1)
         inside = logarithm + functional.logsigmoid(positive - negative)
         spread = (logarithm.exp() * negative.square()).sum(1)

@@ -69,6 +69,14 @@ def test_bpr_max_is_that_of_the_paper() -> None:
     torch.testing.assert_close(loss, expected.mean())
 
 
+def test_bpr_max_leaves_out_queries_without_a_negative() -> None:
+    queries, vectors, _, generator = _parts()
+    loss = BPRMax(SampledSoftmax(Fixed([3], 6), 1))
+    some = loss(Dot(), queries, vectors, torch.tensor([3, 0, 0, 0, 0]), generator)
+    torch.testing.assert_close(some, loss(Dot(), queries[1:], vectors, torch.zeros(4, dtype=torch.int64), generator))
+    assert loss(Dot(), queries, vectors, torch.full((5,), 3), generator) == 0.0
+
+
 @pytest.mark.parametrize("corrected", [True, False])
 def test_only_with_correction_does_a_sampled_softmax_estimate_the_full_one(corrected: bool) -> None:
     queries, vectors, targets, generator = _parts(n=1, items=8)
