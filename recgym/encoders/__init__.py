@@ -47,7 +47,7 @@ from recgym.encoders.sessions import Borders, SessionGaps, SessionNumbers
 from recgym.encoders.sigma import SIGMAConfig
 from recgym.encoders.states import encode_log
 from recgym.encoders.streaming import StreamHits, fit_stream
-from recgym.encoders.transforms import Cloze, Crop, Segment, Sessionise, WithinSessions
+from recgym.encoders.transforms import Cloze, Crop, OnlyLiked, Segment, Sessionise, WithinSessions
 from recgym.encoders.transitions import DistilTransitions, Transitions
 
 __all__ = [
@@ -71,7 +71,7 @@ __all__ = [
     "Baseline", "BaselineConfig", "ItemKNN", "ItemKNNConfig", "Markov", "MarkovConfig",
     "Popularity", "PopularityConfig", "Recency", "RecencyConfig",
     "Borders", "SessionGaps", "SessionNumbers",
-    "Cloze", "Crop", "Segment", "Sessionise", "WithinSessions",
+    "Cloze", "Crop", "OnlyLiked", "Segment", "Sessionise", "WithinSessions",
     "ContextualPositions",
     "Answers", "Interleaved", "candidate_states", "score_candidates",
     "Capsules", "CapsulesConfig", "ComiRecConfig", "Interests", "InterestsConfig", "SIGMAConfig",

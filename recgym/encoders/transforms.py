@@ -10,7 +10,7 @@ from recgym.encoders.batch import Batch, Example, Where
 from recgym.encoders.sessions import Borders, Pieces, session_starts
 
 __all__ = [
-    "Cloze", "Crop", "Segment", "Sessionise", "WithinSessions",
+    "Cloze", "Crop", "OnlyLiked", "Segment", "Sessionise", "WithinSessions",
     "cloze", "crop", "rejoin", "segment", "sessionise", "within_sessions",
 ]  # fmt: skip
 
@@ -65,6 +65,40 @@ class Crop:
         room = (lengths - length + 1).clamp(min=1)
         draws = torch.rand(len(lengths), generator=generator, device=lengths.device)
         return crop(example, (draws * room).long().clamp(max=room - 1), length, self.num_items)
+
+
+@dataclass(frozen=True)
+class OnlyLiked:
+    """Every event is an input, but only those with feedback above a bound are foretold.
+
+    Where users give some feedback to all that they are shown, such as seconds of watch time, what comes next is what
+    some policy showed; what they liked of it is up to them. The last target of each example goes too: the feedback to
+    it is not among the inputs.
+
+    Attributes:
+        num_items: N, which stands for "no target".
+        channel: of the feedback.
+        above: the bound.
+    """
+
+    num_items: int
+    channel: int
+    above: float = 0.0
+
+    def __call__(self, example: Example, generator: torch.Generator) -> Example:
+        """See :class:`recgym.encoders.fit.Transform`.
+
+        Raises:
+            ValueError: the histories are without feedback.
+        """
+        if example.inputs.feedback is None:
+            raise ValueError("what users liked is told by feedback, found histories without")
+        liked = (example.inputs.feedback[:, :, self.channel] > self.above) & example.inputs.mask
+        follows = torch.cat([liked[:, 1:], torch.zeros_like(liked[:, :1])], 1)
+        return example._replace(
+            targets=torch.where(follows, example.targets, self.num_items),
+            first=torch.where(liked[:, 0], example.first, self.num_items),
+        )
 
 
 def _cut(example: Example, opens: Bool[Tensor, "B T"], num_items: int) -> Example:

@@ -1,10 +1,12 @@
 """Transforms against examples worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from recgym.encoders import Batch, Cloze, Crop, Example, Segment, Sequences, Sessionise, WithinSessions
+from recgym.encoders import Batch, Cloze, Crop, Example, OnlyLiked, Segment, Sequences, Sessionise, WithinSessions
 from recgym.encoders.sequences import next_item
 from recgym.encoders.sessions import SessionGaps, SessionNumbers, session_starts
 from recgym.encoders.transforms import cloze, crop, rejoin, segment, sessionise, within_sessions
@@ -118,6 +120,30 @@ def test_rejoin_undoes_next_item() -> None:
     assert whole.session[0, :4].tolist() == [0, 0, 1, 1]
     cut = within_sessions(_example([1, 2, 3], session=[0, 0, 1]), SessionNumbers(), N)
     assert _rows(rejoin(cut, N)) == [[1, 2]]  # No target, nothing to join.
+
+
+def test_only_what_was_liked_is_foretold() -> None:
+    sequences = encoder_sequences(3)
+    n = sequences.num_items
+    batch = sequences.histories(np.arange(sequences.num_users), 20)
+    assert batch.feedback is not None
+    example = next_item(batch, torch.arange(sequences.num_users), torch.ones(sequences.num_users, dtype=torch.bool), n)
+    found = OnlyLiked(n, 1, above=1.0)(example, torch.Generator())
+    liked = 0
+    for row in range(sequences.num_users):
+        length = int(batch.mask[row].sum())
+        targets = [n] * example.targets.shape[1]
+        for t in range(length - 2):
+            if batch.feedback[row, t + 1, 1] > 1.0:
+                targets[t] = int(batch.items[row, t + 1])
+                liked += 1
+        assert found.targets[row].tolist() == targets
+        wanted = length > 1 and bool(batch.feedback[row, 0, 1] > 1.0)
+        assert int(found.first[row]) == (int(batch.items[row, 0]) if wanted else n)
+    assert liked > 10
+    assert found.inputs is example.inputs
+    with pytest.raises(ValueError, match="found histories without"):
+        OnlyLiked(n, 1)(example._replace(inputs=replace(example.inputs, feedback=None)), torch.Generator())
 
 
 def test_cloze_shows_nothing_of_what_is_hidden() -> None:

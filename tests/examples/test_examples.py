@@ -11,6 +11,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 FLAGS = {
     "train_long_term.py": ("--steps", "40000", "--users", "50"),
     "many_worlds.py": ("--steps", "60000", "--users", "120"),
+    "encoder_state.py": ("--steps", "8000", "--users", "100"),
 }
 
 
