@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from recgym.encoders import FitConfig, HSTUConfig, ModelConfig, SASRecConfig
+from recgym.encoders.baselines import BaselineConfig, PopularityConfig, RecencyConfig
 from recgym.encoders.bert4rec import BERT4RecConfig
 from recgym.encoders.cape import CAPEConfig
 from recgym.encoders.comirec import ComiRecConfig
@@ -11,10 +12,11 @@ from recgym.encoders.icsrec import ICSRecConfig
 from recgym.encoders.losses import FullSoftmaxConfig, GBCEConfig
 from recgym.encoders.mean_pool import MeanPoolConfig
 from recgym.encoders.mqsa_ted import MQSATEDConfig
+from recgym.encoders.neighbours import ItemKNNConfig, MarkovConfig
 from recgym.encoders.rearec import Ensemble, ReaRecConfig
 from recgym.encoders.sigma import SIGMAConfig
 
-__all__ = ["CONFIGS", "Run", "RUNS"]
+__all__ = ["BASELINES", "CONFIGS", "RUNS", "Run"]
 
 _LONG = FitConfig(epochs=60, patience=8)
 _SMALL = FitConfig(epochs=60, patience=8, batch_size=32)
@@ -69,13 +71,22 @@ CONFIGS: dict[str, dict[str, ModelConfig]] = {
 """Model -> data set -> settings."""
 
 
+BASELINES: dict[str, BaselineConfig] = {
+    "popularity": PopularityConfig(),
+    "recency": RecencyConfig(),
+    "item-knn": ItemKNNConfig(decay=0.8),
+    "markov": MarkovConfig(),
+}
+"""What is counted, not learned: model -> settings, the same on every data set."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One cell of the table.
 
     Attributes:
         dataset: name in :data:`reproductions.encoders.data.DATASETS`.
-        model: name in :data:`CONFIGS`.
+        model: name in :data:`CONFIGS` or :data:`BASELINES`.
         seed: root seed.
     """
 
@@ -90,10 +101,11 @@ class Run:
 
 
 def _runs() -> tuple[Run, ...]:
-    twice = ("sasrec", "hstu")
-    return tuple(
+    twice, datasets = ("sasrec", "hstu"), ("beauty", "ml-1m", "ml-100k")
+    counted = tuple(Run(dataset, model, 0) for dataset in datasets for model in BASELINES)
+    return counted + tuple(
         Run(dataset, model, seed)
-        for dataset in ("beauty", "ml-1m", "ml-100k")
+        for dataset in datasets
         for model, configs in CONFIGS.items()
         if dataset in configs
         for seed in range(2 if model in twice else 1)

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from recgym.encoders import HSTUConfig
+from recgym.encoders import HSTUConfig, Sequences
+from recgym.encoders.baselines import BaselineConfig
 from recgym.encoders.fitted import ModelConfig
 from recgym.encoders.settings import settings_to_json
 from recgym.evaluation.encoders import EncoderSplit, fit_encoder
 from recgym.evaluation.ranking import RankingProtocol, RankingQueries, RankingReport, evaluate_ranking
 from recgym.files import atomic_file
 from reproductions.encoders.data import split_of
-from reproductions.encoders.models import CONFIGS, Run
+from reproductions.encoders.models import BASELINES, CONFIGS, Run
 from reproductions.running import kept
 
 __all__ = ["per_query", "run_one", "train_and_test"]
@@ -54,12 +55,35 @@ def train_and_test(
     return row, report
 
 
+def count_and_test(name: str, config: BaselineConfig, split: EncoderSplit) -> tuple[dict[str, Any], RankingReport]:
+    """The same for what is counted."""
+    begun = time.perf_counter()
+    model = config.fit(Sequences.from_log(split.train))
+    seconds = time.perf_counter() - begun
+    report = evaluate_ranking(model, split.test, ks=(10,), name=name)
+    metrics = report.metrics()
+    row = {
+        "model": name,
+        "seed": 0,
+        **{metric: metrics[metric]._asdict() for metric in METRICS},
+        "seconds": round(seconds, 1),
+        "threads": torch.get_num_threads(),
+        "protocol": {**report.protocol.to_json(), "digest": report.protocol.digest()},
+        "settings": settings_to_json(config),
+    }
+    return row, report
+
+
 def run_one(run: Run, folder: Path, root: Path, threads: int) -> dict[str, Any]:
     """The row of a run, from the folder if it was run before."""
 
     def make() -> dict[str, Any]:
         torch.set_num_threads(threads)
-        row, report = train_and_test(run.model, CONFIGS[run.model][run.dataset], split_of(run.dataset, root), run.seed)
+        split = split_of(run.dataset, root)
+        if run.model in BASELINES:
+            row, report = count_and_test(run.model, BASELINES[run.model], split)
+        else:
+            row, report = train_and_test(run.model, CONFIGS[run.model][run.dataset], split, run.seed)
         found = report.per_query()
         # The ranks go first: a row that stands says that they do.
         with atomic_file(folder / f"{run.key}.npz") as temporary, temporary.open("wb") as file:
