@@ -12,7 +12,6 @@ from recgym.encoders.base import Backbone
 from recgym.encoders.batch import Where
 from recgym.encoders.catalogue import Catalogue
 from recgym.encoders.fit import Stage
-from recgym.encoders.items import IdItems
 from recgym.encoders.model import NextItemModel
 from recgym.encoders.sasrec import SASRecConfig
 from recgym.encoders.transformer import Cache, PlainBlock, Transformer
@@ -117,7 +116,6 @@ class MQSATEDConfig:
         weight: of the distillation.
         temperature: tau, of the distillation.
         rows: events of a batch that are distilled.
-        spread: of the first item vectors; where it is large, each item at first follows itself.
     """
 
     base: SASRecConfig = field(default_factory=lambda: SASRecConfig(blocks=1, window=50, dropout=0.5))
@@ -126,7 +124,6 @@ class MQSATEDConfig:
     weight: float = 0.1
     temperature: float = 0.1
     rows: int = 256
-    spread: float = 0.01
 
     def __post_init__(self) -> None:
         if self.newest < 1 or not 0 <= self.share <= 1:
@@ -140,7 +137,6 @@ class MQSATEDConfig:
     def build(self, catalogue: Catalogue) -> NextItemModel:
         """A fresh model; draws from PyTorch's generator, see :func:`recgym.encoders.seeded`."""
         model = self.base.build(catalogue)
-        model.encoder.items = IdItems(catalogue.num_items, self.base.width, spread=self.spread)
         model.encoder.backbone = TwoQueries(self.base.backbone(), self.base.backbone(), self.newest, self.share)
         return model
 

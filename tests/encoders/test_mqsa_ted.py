@@ -143,9 +143,9 @@ def _divergence(weight: float, epochs: int = 15) -> float:
 
 def test_distillation_brings_item_vectors_to_the_transitions() -> None:
     without, a_little, much = (_divergence(weight) for weight in (0.0, 0.1, 1.0))
-    assert much < 0.7 * without
+    assert much < 0.8 * without
     assert much < a_little < without
-    assert much < 0.5 * _divergence(1.0, epochs=1)
+    assert much < 0.7 * _divergence(1.0, epochs=1)
 
 
 def test_rows_are_of_the_batch_and_are_bounded() -> None:

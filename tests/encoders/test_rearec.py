@@ -114,6 +114,8 @@ def test_apart_is_the_mean_divergence_of_all_pairs() -> None:
 def test_earlier_steps_are_taught_at_falling_temperatures() -> None:
     sequences = encoder_sequences(2, num_items=9)
     model, _ = _model(ReaRecConfig(BASE), sequences)
+    with torch.no_grad():
+        model.encoder.items.table().mul_(5.0)
     step = _step(model, sequences)
     known = step.example.targets != 9
     states, targets = _paths(step).states[known].detach(), step.example.targets[known]
