@@ -1,7 +1,8 @@
 """Settings of a baseline, chosen on validation."""
 
 from collections.abc import Callable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from recgym.encoders.baselines import Baseline, BaselineConfig
 from recgym.encoders.sequences import Sequences
@@ -11,7 +12,8 @@ __all__ = ["Choice", "choose_settings"]
 Config = TypeVar("Config", bound=BaselineConfig)
 
 
-class Choice(NamedTuple, Generic[Config]):
+@dataclass(frozen=True)
+class Choice(Generic[Config]):
     """The settings that did best.
 
     Attributes:

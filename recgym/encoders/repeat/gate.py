@@ -131,11 +131,13 @@ class RepeatGate:
     Attributes:
         net: what was learned; not trained any further.
         counts: what is known of items.
+        gap_s: the median time between sessions: when a question is put that does not say when.
         config: settings.
     """
 
     net: _Net
     counts: _Counts
+    gap_s: float
     config: "RepeatGateConfig"
 
     @property
@@ -157,10 +159,10 @@ class RepeatGate:
         Args:
             users: ignored.
             history: right-aligned, of tensors or arrays.
-            query_time_s: the start of the session asked for; None for a second after the newest event.
+            query_time_s: the start of the session asked for; None for the usual time after the newest event.
         """
         events = events_of(history, self.num_items, self.config.window, self.config.pause_s)
-        scores: Tensor = self.net(events, events.reference(query_time_s), self.counts.of(events))
+        scores: Tensor = self.net(events, events.reference(query_time_s, self.gap_s), self.counts.of(events))
         return scores
 
 
@@ -168,10 +170,10 @@ class RepeatGate:
 class RepeatGateConfig:
     """``p(i) = g rep(i)`` for items that the user has had, ``(1 - g) new(i)`` for all others.
 
-    The gate g looks at how much the user has had and repeated; rep is a softmax over the user's items of a perceptron
-    on their base level, frequency, recency and the counts of new; new is a softmax over all other items, log-linear in
-    popularity and in how often they share sessions with what the user had. Loss: the mean of ``-ln p`` over the items of a session, over
-    the newest sessions of every user; Adam.
+    The gate g looks at how much the user has had and repeated. rep is a softmax over the user's items of a perceptron
+    on their base level, frequency and recency and on what new looks at. new is a softmax over all other items,
+    log-linear in popularity and in how often they share sessions with what the user had. Loss: the mean of ``-ln p``
+    over the items of a session, over the newest sessions of every user; Adam.
 
     Attributes:
         width: of the hidden layers.
@@ -222,7 +224,7 @@ class RepeatGateConfig:
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
-        return RepeatGate(net.requires_grad_(False).eval(), counts, self)
+        return RepeatGate(net.requires_grad_(False).eval(), counts, questions.gap_s(sequences), self)
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,12 @@ class _Questions:
         asked = (nth > 0) & (nth >= count[user] - config.sessions)
         first, end, user = first[asked], end[asked], user[asked]
         return cls(np.maximum(sequences.start[user], first - config.window), first, end)
+
+    def gap_s(self, sequences: Sequences) -> float:
+        """The median time from the end of a history to the session that follows, in seconds; 1 where it is unknown."""
+        if sequences.time_s is None or len(self.first) == 0:
+            return 1.0
+        return float(np.median(sequences.time_s[self.first] - sequences.time_s[self.first - 1]))
 
     def batches(
         self, sequences: Sequences, config: RepeatGateConfig, generator: np.random.Generator

@@ -77,9 +77,9 @@ class Events(NamedTuple):
         """The events of each row's newest session."""
         return self.mask & (self.age == 0)
 
-    def reference(self, query_time_s: Float64[Array, "B"] | None) -> Float64[Tensor, "B"]:
-        """When the question is put; where that is hidden, a second after the newest event."""
-        return self.newest_s + 1.0 if query_time_s is None else torch.from_numpy(to_numpy(query_time_s))
+    def reference(self, query_time_s: Float64[Array, "B"] | None, gap_s: float = 1.0) -> Float64[Tensor, "B"]:
+        """When the question is put; where that is hidden, a while after the newest event."""
+        return self.newest_s + gap_s if query_time_s is None else torch.from_numpy(to_numpy(query_time_s))
 
 
 def events_of(history: History, num_items: int, window: int, pause_s: float) -> Events:
