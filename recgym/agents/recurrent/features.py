@@ -30,7 +30,9 @@ class StepFeatures:
     history observation         profile; of the items consumed in the last step and of the whole window: mean features,
                                 mean feedback, number; time since the newest event; further scalars, on a logarithmic
                                 scale
-    both                        mean features of the last slate shown (the last action); 0 before the first
+    state of an encoder         profile, state; time since the newest event and how far the episode is, on a logarithmic
+                                scale
+    all                         mean features of the last slate shown (the last action); 0 before the first
     ==========================  ========================================================================================
 
     Args:
@@ -53,8 +55,13 @@ class StepFeatures:
         """
         shown = self.items[last_slate].mean(1)
         if isinstance(observation, Mapping):
-            return torch.cat([*self._of_history(observation), shown], 1)
+            parts = self._of_state(observation) if "state" in observation else self._of_history(observation)
+            return torch.cat([*parts, shown], 1)
         return torch.cat([observation, symlog(observation), shown], 1)
+
+    def _of_state(self, observation: Mapping[str, Tensor]) -> list[Tensor]:
+        parts = [observation[key].float() for key in ("profile", "state") if key in observation]
+        return parts + [symlog(observation[key].float()) for key in ("since_s", "progress") if key in observation]
 
     def _of_history(self, observation: Mapping[str, Tensor]) -> list[Tensor]:
         items, gap = observation["history_items"], observation["history_gap_s"]

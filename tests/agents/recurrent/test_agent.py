@@ -12,13 +12,14 @@ from recgym.agents.recurrent.learning import Sequences
 from recgym.agents.recurrent.world import WorldConfig, WorldContext
 from recgym.arrays import where_rows
 from recgym.encoders import SADAEConfig
-from recgym.envs import Task
+from recgym.envs import Task, encoded_task
 from recgym.envs.interest_evolution import task as interest_evolution
 from recgym.envs.long_term_satisfaction import task as satisfaction
 from recgym.envs.short_video import task as short_video
 from recgym.evaluation.rollout import rollout
 from recgym.seeding import make_generator
 from recgym.testing import check_agent
+from tests.agents.sb3.test_encoders import fitted
 
 QUICK = RecurrentPPOConfig(memory=16, hidden=(32,), rollout_steps=20, epochs=2, batch_steps=500, ordered=True)
 WORLD = WorldConfig(SADAEConfig(latent=2, widths=(16,), set_size=10, sets=4), first_updates=5, updates=2)
@@ -166,3 +167,12 @@ def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None
 def test_actions_that_cannot_be_ordered() -> None:
     with pytest.raises(ValueError, match="ordered actions need slates of one item"):
         RecurrentPPO(QUICK, interest_evolution(), num_envs=4)
+
+
+def test_states_of_an_encoder_enter_the_network() -> None:
+    task = interest_evolution(num_candidates=5, slate_size=1, num_documents=30)
+    seen = encoded_task(task, fitted(task))
+    agent = RecurrentPPO(other(), seen, num_envs=6, seed=0)
+    agent.learn(60)
+    assert rollout(agent.policy(), seen, users=8, seeds=(0,), max_steps=5).episodes.reward.shape == (1, 8)
+    assert agent._scale.mean.shape == (seen.model.profile_size + 8 + 1 + seen.model.item_features.shape[1],)
