@@ -31,7 +31,8 @@ class Train(Generic[Config]):
         out: folder that gets config.json, checkpoint/, tb/ (TensorBoard), curve.json and result.json.
         settings: of the agent.
         agent: ppo, a2c, recurrent-ppo, sim2rec, dqn (one item a step), sac or td3 (preference vectors).
-        env_kwargs: keyword arguments of the environment, such as choc=14 or simulator=DIR.
+        env_kwargs: keyword arguments of the environment, such as choc=14, simulator=DIR, or encoder=DIR for a fitted
+            encoder that stays as it is; one that learns is a setting of the agent.
         num_envs: users side by side.
         seed: root seed.
         resume: go on from the last checkpoint in the folder; its settings, users and seed hold, and the environment's

@@ -1,10 +1,12 @@
 """States from the environment against the encoder over each user's whole history, which a twin keeps."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from torch import Tensor
@@ -18,6 +20,7 @@ from recgym.encoders import (
     Catalogue,
     EventConfig,
     FeedbackScale,
+    FittedEncoder,
     GRU4RecConfig,
     HSTUConfig,
     ModelConfig,
@@ -52,6 +55,14 @@ CONFIGS: dict[str, ModelConfig] = {
     "recurrent": GRU4RecConfig(width=8, window=5),
     "not incremental": BERT4RecConfig(width=8, window=5, heads=2),
 }
+
+
+def fitted_for(task: Task, config: SASRecConfig) -> FittedEncoder:
+    items, channels = task.model.num_items, task.model.schema.names
+    catalogue = Catalogue(items, np.ones(items, np.int64), FeedbackScale((1.5,) * len(channels)), timed=True)
+    with seeded(0, "encoder"):
+        model = config.build(catalogue).eval()
+    return FittedEncoder("sasrec", config, catalogue, model, pl.Series("id", np.arange(items)), channels)
 
 
 def encoder_for(task: Task, config: ModelConfig) -> SequenceEncoder:
@@ -273,6 +284,22 @@ def test_the_contract_of_environments_holds() -> None:
     settings = {"mask_consumed": True, "slate_size": 2, "patience": 1.0}
     task = make_task("recgym/ShortVideo-v0", settings)
     check_environment("recgym/ShortVideo-v0", encoder=encoder_for(task, CONFIGS["learned, exceeded"]), **settings)
+
+
+def test_a_setting_of_every_environment(tmp_path: Path) -> None:
+    task = make_task("recgym/ShortVideo-v0", {})
+    fitted = fitted_for(task, SASRecConfig(width=8, window=5, events=EVENTS))
+    fitted.save(tmp_path)
+    made = make_task("recgym/ShortVideo-v0", {"encoder": str(tmp_path), "window": 6})
+    assert made.window == 6
+    observations = []
+    for seen in (made, encoded_task(replace(task, window=6), fitted)):
+        env = RecVectorEnv(seen, USERS, seed=0)
+        env.reset()
+        observations.append(env.step(actions(task, 1)[0])[0]["state"])
+    assert np.array_equal(*observations)
+    with pytest.raises(ValueError, match="the encoder was fitted to stars"):
+        encoded_task(task, replace(fitted, channels=("stars",)))
 
 
 def test_errors() -> None:
