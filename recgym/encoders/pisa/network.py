@@ -25,6 +25,8 @@ from recgym.encoders.transformer import (
 __all__ = ["Embedded", "Interests", "PISANetwork"]
 
 _LEAST = 1e-8
+"""What an item of no activation weighs before the power is taken: the root has no slope at 0."""
+
 _FIRST_STRENGTH = 0.1
 
 
@@ -109,9 +111,8 @@ class PISANetwork(nn.Module):
         used = (self.config.base_level, self.config.spreading, self.config.matching)
         raw = mask.float()
         if any(used):
-            strength = self.strengths.relu() + _LEAST
-            parts = zip(used, strength, (level, *common), strict=True)
-            total = torch.stack([s * (part.relu() + _LEAST) for on, s, part in parts if on]).sum(0)
+            parts = zip(used, self.strengths.relu(), (level, *common), strict=True)
+            total = torch.stack([strength * part.relu() for on, strength, part in parts if on]).sum(0)
             raw = (total + _LEAST).pow(self.config.power) * raw
         return raw / raw.sum(-1, keepdim=True).clamp(min=torch.finfo(raw.dtype).tiny)
 
