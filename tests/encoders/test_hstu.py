@@ -187,7 +187,9 @@ def test_tables_that_are_looked_up_equal_the_bias_written_out(heads: int, size: 
     lookups, written_out = bias.lookups(bias.prepare(where)), bias.bias(parts[0], parts[1], where, where)
     assert lookups is not None
     gradient = torch.randn(3, 2, size, 5, generator=generator)
-    found, expected = causal_silu(*parts[:3], lookups, 20), _plain_silu(*parts[:3], written_out, 20)
+    queries, keys, values = parts[:3]
+    found = causal_silu(queries, keys, values, lookups, 20)
+    expected = _plain_silu(queries, keys, values, written_out, 20)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     for ours, theirs in zip(
         torch.autograd.grad(found, parts, gradient),
