@@ -82,7 +82,8 @@ def _tifu_vector(sessions: list[list[int]], m: int, r_b: float, r_g: float) -> n
     if not sessions:
         return np.zeros(N)
     size = math.ceil(len(sessions) / m)
-    groups, rest = [], list(sessions)
+    groups: list[list[list[int]]] = []
+    rest = list(sessions)
     while rest:
         groups.insert(0, rest[-size:])
         rest = rest[:-size]

@@ -1,0 +1,11 @@
+"""Next sessions of people who come back to what they know: PISA, and the simple baselines that most papers leave out.
+
+Each user's last sessions are foreseen from all before; all items are ranked, those of the user's past too; ties count
+against the model; settings of the baselines are chosen on the sessions before. The logs: people of known memory
+(ACT-R), two controls without any memory (a Markov chain, independent draws), a shop's invoices and the edits of an
+encyclopaedia. The table is filled run by run: what is done is kept in the work folder and not run again.
+
+Source: Transformers Meet ACT-R (arXiv 2408.16578). Differences from the paper: (1) its logs are not public at the size
+used there, so its figures are references for ratios alone; (2) on invoices a session is what a customer bought without
+a day's pause; (3) edits have an order but no times: each is a session of its own, a unit of time after the last.
+"""
