@@ -36,6 +36,7 @@ from recgym.encoders.models import MODELS, AnyModelConfig, load_encoder
 from recgym.encoders.mqsa_ted import MQSATEDConfig, TwoQueries
 from recgym.encoders.neighbours import ItemKNN, ItemKNNConfig, Markov, MarkovConfig
 from recgym.encoders.objectives import EpochHook, NextItem, Objective, Step, Term
+from recgym.encoders.pisa import PISA, PISAConfig, SessionHistories, SessionTimes, fit_pisa
 from recgym.encoders.rearec import Ensemble, Progressive, ReaRecConfig
 from recgym.encoders.reasoning import Apart, EarlierSteps, Reasoning, Steady
 from recgym.encoders.retrieval import Diversity, ItemRetriever
@@ -77,6 +78,7 @@ __all__ = [
     "Capsules", "CapsulesConfig", "ComiRecConfig", "Interests", "InterestsConfig", "SIGMAConfig",
     "Diversity", "ItemRetriever",
     "SADAE", "SADAEConfig", "SetPosterior", "linear_probe",
+    "PISA", "PISAConfig", "SessionHistories", "SessionTimes", "fit_pisa",
     "Association", "BaseLevel", "TopItems", "base_level", "item_sums", "item_weights", "partial_matching",
     "retrieval_chance", "retrieve", "spreading", "top_items",
 ]  # fmt: skip

@@ -33,7 +33,9 @@ def _setting(config: PISAConfig) -> tuple[PISANetwork, Components]:
     with seeded(0, "network"):
         network = PISANetwork(config, found.num_items)
         network.strengths.data = torch.tensor([1.7, 0.3, 0.4])
-        network.backbone.position.table.data.normal_()
+        for name, part in network.named_parameters():
+            if name == "backbone.position.table":
+                part.data.normal_()
     known = components_to_train(found, association_of(found), config)
     return network.eval(), known.take(found.windows(config.window, config.stride))
 
@@ -81,7 +83,7 @@ def _wanted(network: PISANetwork, sessions: Components, row: int) -> tuple[list[
         long = torch.zeros(config.width)
         state = _norm(states[place])
         if config.long_term:
-            long = _norm(sum(w * table[i] for i, w in zip(favourites, favour, strict=True)))  # type: ignore[arg-type]
+            long = _norm(favour @ table[favourites])
             share = torch.softmax(network.gate.weight @ torch.cat([long, state]) + network.gate.bias, 0)
             state = share[0] * long + share[1] * state
         shorts.append(_norm(state + x if config.skip else state))

@@ -48,7 +48,7 @@ def test_without_the_log_pauses_end_sessions() -> None:
     assert len(never.sessions_of(users, history_of(log)).owner) == int((history_of(log).mask.any(1)).sum())
 
 
-def test_scores_are_those_of_the_window_and_its_newest_session() -> None:
+def test_users_beside_one_another_do_not_matter() -> None:
     """A user alone, with no padding beside it, gets the scores that it gets among others."""
     log = small_log()
     model = small_model().with_sessions(log)

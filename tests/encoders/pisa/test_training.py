@@ -77,7 +77,7 @@ def test_settings_are_checked_and_survive_json() -> None:
         ({"gap_s": 0.0}, "gap_s must be above 0"),
     ):
         with pytest.raises(ValueError, match=message):
-            dataclasses.replace(config, **change)  # type: ignore[arg-type]
+            dataclasses.replace(config, **change)
 
 
 def test_a_log_without_two_sessions_of_a_user_is_refused() -> None:
