@@ -12,7 +12,7 @@ __all__ = ["StreamConfig", "new_item_stream"]
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """Settings of :func:`new_item_stream`; the defaults are of the size of the one in the HSTU paper.
+    """Settings of :func:`new_item_stream`.
 
     Attributes:
         items: N at the end of the stream.
@@ -53,8 +53,8 @@ def new_item_stream(config: StreamConfig, seed: int) -> Int64[np.ndarray, "R T"]
     below ``N (o + (1 - o) r / R)``, where o is ``open_at_start``. So how often something came up in a history tells
     what comes next, and what is known of items wears off.
 
-    Source: the synthetic data of arXiv 2402.17152 (Dirichlet process over categories, vocabulary that grows along the
-    stream); the sizes and the laws of H, of the categories and of items within one are as far as they are stated there.
+    Source: after the synthetic data of arXiv 2402.17152 (Dirichlet process over categories, vocabulary that grows along
+    the stream). It is not that data: its sizes and the laws of H, of the categories and of items within one are ours.
 
     Args:
         config: sizes.
