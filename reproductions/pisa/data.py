@@ -59,7 +59,7 @@ class Cut:
 
 
 def known_memory(users: int, items: int, sessions: int, seed: int) -> InteractionLog:
-    """People whose memory is that of ACT-R, whose sessions hang together and follow from one another, without satiation.
+    """People with the memory of ACT-R and without satiation, whose sessions hang together and follow from one another.
 
     With 2,000 items and 40 sessions, 60 to 70 % of what they take is not new to them.
     """
