@@ -24,6 +24,7 @@ from recgym.evaluation.ranking import (
     time_split_queries,
 )
 from recgym.evaluation.rollout import Episodes, Rollout, Steps, rollout
+from recgym.evaluation.sessions import SessionReport, SessionSplit, evaluate_sessions, session_split
 
 __all__ = [
     "rollout", "Rollout", "Episodes", "Steps",
@@ -32,6 +33,7 @@ __all__ = [
     "EncoderSplit", "encoder_split", "fit_encoder", "with_items_of",
     "Recommender", "Retriever", "evaluate_ranking", "RankingReport", "Targets", "challenge_metrics",
     "paired_difference",
+    "SessionReport", "SessionSplit", "evaluate_sessions", "session_split",
     "RankingProtocol", "NegativeLaw", "SampledNegatives", "SeenItems",
     "RankingQueries", "TimeTargets", "Together", "leave_one_out_queries", "make_queries", "time_split_queries",
 ]  # fmt: skip
