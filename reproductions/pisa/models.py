@@ -1,9 +1,6 @@
 """The models of the table: how each is fitted to a cut log."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
 
 from recgym.encoders import Sequences
 from recgym.encoders.baselines import Baseline, BaselineConfig, PopularityConfig, RecencyConfig
@@ -19,39 +16,14 @@ from recgym.encoders.repeat import (
     upcf_grid,
 )
 from recgym.encoders.settings import settings_to_json
-from recgym.evaluation.ranking import RankingQueries, Recommender
 from recgym.evaluation.sessions import evaluate_sessions
-from recgym.seeding import make_generator
 from reproductions.pisa.data import Cut
+from reproductions.pisa.fitting import Fit, Fitted, quick_look
+from reproductions.pisa.learned import LEARNED
 
-__all__ = ["BASELINES", "MODELS", "SEEDED", "Fit", "Fitted", "quick_look"]
+__all__ = ["BASELINES", "MODELS", "SEEDED"]
 
 _WINDOW = 1000
-
-
-class Fitted(NamedTuple):
-    """A model and how it came about.
-
-    Attributes:
-        model: to be judged.
-        notes: settings and the like, for the row of the table.
-    """
-
-    model: Recommender
-    notes: dict[str, Any]
-
-
-Fit = Callable[[Cut, int], Fitted]
-"""Fits a model to the training part of a log, given a seed; what it chooses, it chooses on the validation sessions."""
-
-
-def quick_look(queries: RankingQueries, seed: int, count: int = 1000) -> RankingQueries:
-    """Some of the queries, drawn, for choosing settings and epochs."""
-    if len(queries) <= count:
-        return queries
-    draw = make_generator(seed, "pisa validation", device="numpy")
-    assert isinstance(draw, np.random.Generator)
-    return queries.take(np.sort(draw.choice(len(queries), count, replace=False)), f"{count} drawn")
 
 
 def _chosen(settings: Callable[[float], Sequence[BaselineConfig]]) -> Fit:
@@ -99,9 +71,8 @@ BASELINES: dict[str, Fit] = {
 }
 """Recommenders of counts; ``actr-repeat`` has all components, ``actr-repeat-bl`` the base level alone."""
 
-MODELS: dict[str, Fit] = dict(BASELINES)
-"""All models, by the names that the claims use: besides the baselines ``pisa-p``, ``pisa-u`` and ``session-sasrec``,
-and PISA-P with fewer components, ``pisa-bl`` and ``pisa-bl-spr``."""
+MODELS: dict[str, Fit] = {**BASELINES, **LEARNED}
+"""All models, by the names that the claims use."""
 
-SEEDED = frozenset({"repeat-gate", "pisa-p", "pisa-u", "session-sasrec", "pisa-bl", "pisa-bl-spr"})
+SEEDED = frozenset({"repeat-gate", *LEARNED})
 """Models that differ from seed to seed on the same log."""
