@@ -13,8 +13,9 @@ from reproductions.pisa.fitting import Fit, Fitted, quick_look
 __all__ = ["LEARNED"]
 
 _QUESTIONS = 500
+_BASE = PISAConfig(width=64, epochs=60)
 _SETTINGS: dict[str, Callable[[PISAConfig], PISAConfig]] = {
-    "session-sasrec": lambda base: PISAConfig.session_sasrec(),
+    "session-sasrec": lambda base: replace(PISAConfig.session_sasrec(), width=base.width, epochs=base.epochs),
     "pisa-p": lambda base: base,
     "pisa-u": lambda base: replace(base, negatives=0.0),
     "pisa-bl": lambda base: replace(base, spreading=False, matching=False),
@@ -25,7 +26,7 @@ _SETTINGS: dict[str, Callable[[PISAConfig], PISAConfig]] = {
 def _fit(name: str) -> Fit:
     def fit(cut: Cut, seed: int) -> Fitted:
         longest = int(cut.split.train.frame.group_by("session").len()["len"].max())  # type: ignore[arg-type]
-        config = replace(_SETTINGS[name](PISAConfig()), gap_s=cut.pause_s, session=min(longest, PISAConfig().session))
+        config = replace(_SETTINGS[name](_BASE), gap_s=cut.pause_s, session=min(longest, _BASE.session))
         asked = quick_look(cut.split.validation, seed, _QUESTIONS)
         epochs: list[Epoch] = []
 

@@ -8,10 +8,12 @@ import polars as pl
 import pytest
 
 from recgym.data.synthetic import iid_log, markov_log, random_transitions, zipf_popularity
+from recgym.encoders.pisa import PISAConfig
 from recgym.evaluation.sessions import SessionReport
 from reproductions.pisa import runs
 from reproductions.pisa.__main__ import main
 from reproductions.pisa.data import DATASETS, Cut, Dataset, in_sessions, known_memory, unit_time
+from reproductions.pisa.learned import LEARNED
 from reproductions.pisa.models import BASELINES
 from reproductions.pisa.relisten import claims_of
 from reproductions.pisa.runs import KEPT, RUNS, SEEDS, Run, fit_and_test, per_query, run_one
@@ -65,6 +67,16 @@ def test_every_baseline_fits(model: str) -> None:
     row, _ = fit_and_test(model, BASELINES[model], Cut.of(known_memory(25, 60, 6, 0), 3600.0, 1, 1), 0)
     assert 0 <= row["ndcg@10"]["mean"] <= 1
     assert row["settings"] is not None
+
+
+@pytest.mark.parametrize("model", ["pisa-p", "session-sasrec"])
+def test_every_learned_model_fits(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reproductions.pisa.learned._BASE", PISAConfig(width=8, epochs=2))
+    row, _ = fit_and_test(model, LEARNED[model], Cut.of(known_memory(25, 60, 6, 0), 3600.0, 1, 1), 0)
+    assert 0 <= row["ndcg@10"]["mean"] <= 1
+    assert row["epochs"] == 2
+    assert row["settings"]["gap_s"] == 3600.0
+    assert row["settings"]["spreading"] == (model == "pisa-p")
 
 
 def _rows(folder: Path, figures: dict[tuple[str, str], tuple[float, float, float]]) -> list[dict[str, Any]]:
