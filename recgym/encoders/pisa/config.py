@@ -14,9 +14,9 @@ class PISAConfig:
         w_i  =  g_i / sum_j g_j,    g_i = (sum_c relu(w_c) relu(c_i))^0.5
 
     over the components c: its base level BL (softmax over all items that the user knows), spreading SPR within the
-    session, partial matching PM with the session before. The session is ``x_s = sum_i w_i e_i``. With ``z_s`` the state
-    after it of a causal Transformer over ``sqrt(D) x + P``, scaled to length 1, and ``l_s = sum_i BL_i e_i`` over the
-    20 items of the highest base level, scaled likewise,
+    session, partial matching PM with the session before, of the item vectors as they are learned. The session is
+    ``x_s = sum_i w_i e_i``. With ``z_s`` the state after it of a causal Transformer over ``sqrt(D) x + P``, scaled to
+    length 1, and ``l_s = sum_i BL_i e_i`` over the 20 items of the highest base level, scaled likewise,
 
         short_s  =  norm(a l_s + (1 - a) z_s + x_s),    a = softmax(G [l_s, z_s])_1
 
@@ -24,17 +24,19 @@ class PISAConfig:
 
         0.9 [0.9 BPR(x_target) + 0.1 BPR(short) + 0.5 BPR(l)] + 0.1 (1 - cos(short, x_target))
 
-    with BPR over the items of the target session, each with one negative that the session does not hold.
+    with BPR over the items of the target session, each with one negative, and ``x_target`` scaled to length 1; base
+    levels of target items are those before the target.
 
     Differences from the paper and its code: (1) base levels and favourites are those at the start of the session after
     s, for every s, so each state sees the past alone and stays as it is when sessions are added (the code takes the
-    moment of the window's last target for all of its sessions, which the earlier targets are a part of); (2) an item
-    has no spreading from, or matching with, itself wherever it stands (the code leaves out equal places); (3) spreading
-    counts items that share a session (the code: items of neighbouring sessions); (4) the session before the first one
-    of a window is the user's own, if there is one (the code: that first session itself); (5) blocks are those of
-    :class:`recgym.encoders.SASRecConfig`; (6) the L2 term enters the loss (the code collects it and leaves it
-    out); (7) item vectors start from a singular value decomposition of who took what how often (the paper: from
-    factors learned on the same); (8) windows shorter than ``window`` are trained on too.
+    moment of the window's last target for all of its sessions, which the earlier targets are a part of); (2) matching
+    leaves out the same item wherever it stands (the code: what stands at the same place); (3) spreading counts items
+    that share a session (the code: items of neighbouring sessions); (4) the session before the first one of a window is
+    the user's own, if there is one (the code: that first session itself); (5) blocks are those of
+    :class:`recgym.encoders.SASRecConfig`; (6) the L2 term enters the loss (the code collects it and leaves it out);
+    (7) item vectors start from a singular value decomposition of who took what how often (the paper: from factors
+    learned on the same); (8) windows shorter than ``window`` are trained on too; (9) a negative that the target session
+    holds does not count (the code draws another).
 
     Attributes:
         width: D.
@@ -61,7 +63,7 @@ class PISAConfig:
         epochs: passes over the windows, at most.
         batch_size: windows of a batch.
         step_size: of Adam.
-        stride: sessions from one window of a user to the next.
+        stride: sessions from one window of a user to the next; beyond ``window``, some are never targets.
         patience: epochs without a better validation after which training ends.
     """
 

@@ -114,7 +114,8 @@ class SessionHistories:
         """Windows to train on: the session before the first input, then inputs, then the target of the last one.
 
         They end at each user's last session and at every ``stride``-th one before it, and at last there is one with the
-        user's first session as its first input. So each session but the first ones is a target.
+        user's first session as its first input. So each session but the first ones is a target, if ``stride`` is at
+        most ``window``.
 
         Args:
             window: inputs of a window, at most.
