@@ -125,17 +125,39 @@ def _control(dataset: str, folder: Path) -> Claim | None:
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
-    """On real logs: which model is best, and whether a simple one is."""
+    """On real logs: which model is best, and if it is a simple one, what it wins by."""
     found = []
     for dataset in REAL:
         mine = [row for row in rows if row.get("dataset") == dataset and "ndcg@10" in row]
-        if not mine:
-            continue
-        best = max(mine, key=lambda row: row["ndcg@10"]["mean"])
-        interval = Interval(**best["ndcg@10"])
-        kind = "a simple baseline" if best["model"] in BASELINES else "a learned model"
-        found.append(
-            f"{dataset}: {kind}, {best['model']}, is best by NDCG@10 ({interval.mean:.3f} [{interval.low:.3f}, "
-            f"{interval.high:.3f}]); {best['repeats_of_targets']:.0%} of the items to be found are repeats"
-        )
+        if mine:
+            found.append(_winner(dataset, mine))
     return [*found, f"data sets: {', '.join(DATASETS)}; models: {', '.join(MODELS)}"]
+
+
+def _winner(dataset: str, rows: Sequence[Row]) -> str:
+    """A sentence or two on the best model, beside the best of the other kind."""
+
+    def best(simple: bool) -> Row | None:
+        kind = [row for row in rows if (row["model"] in BASELINES) == simple]
+        return max(kind, key=lambda row: row["ndcg@10"]["mean"]) if kind else None
+
+    def parts(row: Row) -> str:
+        values = [row[f"ndcg@10{part}"]["mean"] or 0.0 for part in ("_repeated", "_explored")]
+        return f"{values[0]:.3f} on repeated and {values[1]:.3f} on explored items"
+
+    ranked = [row for row in (best(True), best(False)) if row is not None]
+    ranked.sort(key=lambda row: -row["ndcg@10"]["mean"])
+    winner, kind = ranked[0], "a simple baseline" if ranked[0]["model"] in BASELINES else "a learned model"
+    interval = Interval(**winner["ndcg@10"])
+    words = (
+        f"{dataset}: {kind}, {winner['model']}, is best by NDCG@10 ({interval.mean:.3f} [{interval.low:.3f}, "
+        f"{interval.high:.3f}]), with {parts(winner)}; {winner['repeats_of_targets']:.0%} of the items to be found are "
+        f"repeats, and {winner['repeats@10']['mean']:.0%} of its lists"
+    )
+    if len(ranked) == 1:
+        return words
+    other = ranked[1]
+    return (
+        f"{words}. {other['model']} has {other['ndcg@10']['mean']:.3f}, with {parts(other)}; "
+        f"{other['repeats@10']['mean']:.0%} of its lists are repeats"
+    )

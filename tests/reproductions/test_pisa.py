@@ -94,7 +94,7 @@ def _rows(folder: Path, figures: dict[tuple[str, str], tuple[float, float, float
                 name: {"mean": float(part.mean()), "low": float(part.mean()), "high": float(part.mean())}
                 for name, part in parts.items()
             }
-            log = {"repeats_of_log": 0.65, "repeats_of_targets": 0.7}
+            log = {"repeats_of_log": 0.65, "repeats_of_targets": 0.7, "repeats@10": {"mean": 0.9}}
             rows.append({"dataset": dataset, "model": model, "seed": seed, **intervals, **log})
     return rows
 
@@ -133,7 +133,12 @@ def test_unfinished_models_decide_nothing(tmp_path: Path) -> None:
 
 def test_notes_say_where_a_simple_baseline_wins(tmp_path: Path) -> None:
     figures = {("wikipedia", "p-top"): (0.8, 0.9, 0.1), ("wikipedia", "pisa-p"): (0.7, 0.9, 0.1)}
-    assert notes(_rows(tmp_path, figures))[0].startswith("wikipedia: a simple baseline, p-top, is best")
+    said = notes(_rows(tmp_path, figures))[0]
+    assert said.startswith("wikipedia: a simple baseline, p-top, is best")
+    assert "90% of its lists" in said
+    assert "pisa-p has 0.700, with 0.900 on repeated" in said
+    alone = notes(_rows(tmp_path, {("wikipedia", "p-top"): (0.8, 0.9, 0.1)}))[0]
+    assert "pisa-p" not in alone
 
 
 def test_fitted_users_are_held_against_popularity() -> None:
