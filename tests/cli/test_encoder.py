@@ -10,7 +10,7 @@ from recgym.data import markov_log, random_transitions
 from recgym.encoders import load_encoder
 from recgym.evaluation.encoders import with_items_of
 
-_SMALL = ["--width", "16", "--blocks", "1", "--window", "10", "--epochs", "3", "--batch-size", "16"]
+_SMALL = ["--width", "16", "--blocks", "1", "--window", "10", "--epochs", "12", "--batch-size", "16"]
 
 
 @pytest.fixture(scope="module")
