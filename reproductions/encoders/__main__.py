@@ -50,9 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
         made, notes = claims(rows, args.work), [f"{len(finished)} of {len(RUNS)} runs are done"]
         rows = [*rows, *gains(args.work)]
     out = args.out or (args.work / "quick.json" if args.quick else RESULTS / "encoders.json")
-    command = "python -m reproductions.encoders" + (" --quick" if args.quick else "")
+    # Where the result goes and what it was made from say nothing about it.
+    flags = [f"--{name}" for name in ("quick", "finished") if getattr(args, name)]
+    command = " ".join(["python -m reproductions.encoders", *flags])
+    seconds = time.perf_counter() - begun if args.quick else sum(row.get("seconds", 0.0) for row in rows)
     seeds = sorted({row["seed"] for row in rows if "seed" in row})
-    return 0 if write_result(out, "encoders", command, seeds, time.perf_counter() - begun, rows, made, notes) else 1
+    return 0 if write_result(out, "encoders", command, seeds, seconds, rows, made, notes) else 1
 
 
 @dataclass(frozen=True)
