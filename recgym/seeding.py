@@ -5,13 +5,15 @@ from the worker that happens to run it. So a result is the same for any number o
 """
 
 import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import torch
 
 from recgym.types import Generator
 
-__all__ = ["child_seed", "make_generator"]
+__all__ = ["child_seed", "make_generator", "seeded", "torch_seeded"]
 
 
 def child_seed(seed: int, name: str, block: int = 0) -> int:
@@ -47,3 +49,22 @@ def make_generator(seed: int, name: str, block: int = 0, device: str = "cpu") ->
     if device == "numpy":
         return np.random.Generator(np.random.SFC64(derived))
     return torch.Generator(device=device).manual_seed(derived)
+
+
+@contextmanager
+def torch_seeded(seed: int) -> Iterator[None]:
+    """A context in which PyTorch's own initialisers and dropout draw from a seed, and nothing outside it changes."""
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed: it would seed the generators of other devices too, which the fork does not give back.
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def seeded(seed: int, name: str) -> AbstractContextManager[None]:
+    """:func:`torch_seeded` for one purpose.
+
+    Args:
+        seed: root seed, not negative.
+        name: what the randomness is for, such as ``"weights"``.
+    """
+    return torch_seeded(child_seed(seed, name))

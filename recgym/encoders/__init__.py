@@ -21,7 +21,7 @@ from recgym.encoders.cape import CAPEConfig, ContextualPositions
 from recgym.encoders.catalogue import Catalogue, EventConfig
 from recgym.encoders.comirec import Capsules, CapsulesConfig, ComiRecConfig, Interests, InterestsConfig
 from recgym.encoders.events import EventInputs, FeedbackScale
-from recgym.encoders.fit import Epoch, FitConfig, Stage, fit, seeded
+from recgym.encoders.fit import Epoch, FitConfig, Stage, fit
 from recgym.encoders.fitted import FittedEncoder, ModelConfig
 from recgym.encoders.gru4rec import GRU4RecConfig, GRUBackbone
 from recgym.encoders.heads import Head, LastState, MeanState
@@ -50,6 +50,7 @@ from recgym.encoders.states import encode_log
 from recgym.encoders.streaming import StreamHits, fit_stream
 from recgym.encoders.transforms import Cloze, Crop, OnlyLiked, Segment, Sessionise, WithinSessions
 from recgym.encoders.transitions import DistilTransitions, Transitions
+from recgym.seeding import seeded
 
 __all__ = [
     "Batch", "Event", "Example", "Sequences", "Where",

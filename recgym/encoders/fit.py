@@ -15,9 +15,9 @@ from recgym.encoders.batch import Example
 from recgym.encoders.model import NextItemModel
 from recgym.encoders.objectives import EpochHook, Objective, Step
 from recgym.encoders.sequences import Sequences
-from recgym.seeding import child_seed, make_generator
+from recgym.seeding import child_seed, make_generator, seeded
 
-__all__ = ["Epoch", "FitConfig", "Stage", "Transform", "fit", "seeded"]
+__all__ = ["Epoch", "FitConfig", "Stage", "Transform", "fit"]
 
 
 @runtime_checkable
@@ -103,25 +103,6 @@ class Epoch:
     validation: float | None
     seconds: float
     best: bool
-
-
-def seeded(seed: int, name: str) -> "_Seeded":
-    """A context in which PyTorch's own initialisers and dropout draw from a seed, and nothing outside it changes."""
-    return _Seeded(child_seed(seed, name))
-
-
-class _Seeded:
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def __enter__(self) -> None:
-        self.fork = torch.random.fork_rng(devices=[])
-        self.fork.__enter__()
-        # Not torch.manual_seed: it would seed the generators of other devices too, which the fork does not give back.
-        torch.default_generator.manual_seed(self.seed)
-
-    def __exit__(self, *error: object) -> None:
-        self.fork.__exit__(None, None, None)
 
 
 def fit(

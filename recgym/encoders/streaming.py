@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Bool, Int64
 
 from recgym.encoders.batch import Batch
-from recgym.encoders.fit import Stage, StageRun, seeded
+from recgym.encoders.fit import Stage, StageRun
 from recgym.encoders.model import NextItemModel
 from recgym.encoders.sequences import Sequences, next_item
+from recgym.seeding import seeded
 
 __all__ = ["StreamHits", "fit_stream"]
 

@@ -33,7 +33,7 @@ from recgym.agents.sim2rec import Sim2RecConfig
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
 from recgym.files import write_json
-from recgym.seeding import child_seed, make_generator
+from recgym.seeding import child_seed, make_generator, seeded
 
 __all__ = ["RecurrentPPO"]
 
@@ -87,8 +87,7 @@ class RecurrentPPO:
         self._scale = RunningScale(width)
         ppo, world = _parts(config)
         self._ppo = ppo
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(child_seed(seed, "weights"))
+        with seeded(seed, "weights"):
             self._context: Context = NoContext() if world is None else WorldContext(world, width)
             self._network = ActorCritic(width, self._context.width, task, ppo)
         self._optimiser = torch.optim.Adam(self._network.parameters(), lr=ppo.learning_rate, eps=1e-5)

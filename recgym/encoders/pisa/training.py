@@ -16,14 +16,14 @@ from torch.nn import functional
 
 from recgym.data import InteractionLog
 from recgym.encoders.activation import Association
-from recgym.encoders.fit import Epoch, seeded
+from recgym.encoders.fit import Epoch
 from recgym.encoders.losses.negatives import Popular
 from recgym.encoders.pisa.components import Components, components_to_train
 from recgym.encoders.pisa.config import PISAConfig
 from recgym.encoders.pisa.network import PISANetwork
 from recgym.encoders.pisa.recommender import PISA
 from recgym.encoders.pisa.sessions import SessionHistories
-from recgym.seeding import child_seed, make_generator
+from recgym.seeding import child_seed, make_generator, seeded
 
 __all__ = ["Losses", "fit_pisa", "item_factors", "losses", "user_counts"]
 

@@ -19,11 +19,10 @@ from torch import Tensor, nn
 
 from recgym.encoders.activation import base_level
 from recgym.encoders.baselines import popularity
-from recgym.encoders.fit import seeded
 from recgym.encoders.repeat.actr import association_of, session_numbers
 from recgym.encoders.repeat.past import Events, check_window, events_of
 from recgym.encoders.sequences import Sequences
-from recgym.seeding import make_generator
+from recgym.seeding import make_generator, seeded
 from recgym.types import Array, History
 
 __all__ = ["RepeatGate", "RepeatGateConfig"]

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from recgym.seeding import child_seed, make_generator
+from recgym.seeding import child_seed, make_generator, seeded
 from recgym.simulators.learned.adversarial_config import AdversarialConfig
 from recgym.simulators.learned.adversarial_players import Discriminator, Evidence
 from recgym.simulators.learned.adversarial_stage import Stage, some
@@ -31,9 +31,7 @@ class Learners:
         """A new discriminator, which has seen nothing of real sessions but the scale of what is to be seen."""
         sessions = some(len(stage.train), config.checked_sessions, make_generator(seed, "scales", device="numpy"))
         scale = stage.view(stage.real(stage.train, sessions))
-        with torch.random.fork_rng(devices=[]):
-            # Not torch.manual_seed: it would seed the generators of other devices too.
-            torch.default_generator.manual_seed(child_seed(seed, "discriminator"))
+        with seeded(seed, "discriminator"):
             discriminator = Discriminator(scale, config.width)
         return cls(
             network, discriminator,

@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 
 from recgym.data.schema import InteractionLog
-from recgym.seeding import child_seed
+from recgym.seeding import seeded
 from recgym.simulators.learned.channels import ResponsePlan
 from recgym.simulators.learned.config import LearnedConfig
 from recgym.simulators.learned.context import CONTEXT_NAMES
@@ -39,9 +39,7 @@ def initial_network(
         hidden=config.hidden, item_width=config.item_width, dropout=config.dropout, rivals=log.has_slates,
         gaps=lesson.gaps,
     )  # fmt: skip
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: it would seed the generators of other devices too, which the fork does not give back.
-        torch.default_generator.manual_seed(child_seed(seed, "weights"))
+    with seeded(seed, "weights"):
         largest = torch.from_numpy(np.abs(behaviour.taken_feedback).max(0, initial=0.0))
         network = ResponseNetwork(shape, plan.schema, torch.where(largest > 0, largest, 1.0))
     _begin_with_rates(network, plan, lesson)

@@ -11,7 +11,7 @@ import torch.nn.functional as nnf
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
-from recgym.seeding import make_generator
+from recgym.seeding import make_generator, torch_seeded
 from recgym.simulators.learned.channels import ResponsePlan
 from recgym.simulators.learned.config import LearnedConfig
 from recgym.simulators.learned.network import ResponseNetwork
@@ -149,9 +149,7 @@ def train(
 
     history: list[Epoch] = []
     best = copy.deepcopy(network.state_dict())
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: it would seed the generators of other devices too, which the fork does not give back.
-        torch.default_generator.manual_seed(int(make_generator(seed, "dropout", device="numpy").integers(2**62)))
+    with torch_seeded(int(make_generator(seed, "dropout", device="numpy").integers(2**62))):
         for number in range(1, config.max_epochs + 1):
             loss = trainer.epoch(optimiser, number, rate, seed)
             history.append(Epoch(number, loss, trainer.validate()))
