@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from recgym.arrays import where_rows
 from recgym.encoders.batch import Batch, Event, Where, restore
 from recgym.encoders.events import EventInputs, gap_s
+from recgym.encoders.heads import newest
 from recgym.encoders.items import ItemModule, lookup
 
 __all__ = ["Backbone", "Capabilities", "EncoderState", "SequenceEncoder", "Window"]
@@ -217,9 +218,7 @@ class SequenceEncoder(nn.Module):
     def final(self, batch: Batch) -> Float32[Tensor, "B D"]:
         """The state from which the item after each history is foretold; ``blank`` for a history without events."""
         asked = self.asked(batch)
-        newest = (asked.lengths - 1).clamp(min=0)
-        picked = self(asked)[torch.arange(len(newest), device=newest.device), newest]
-        return torch.where(batch.mask.any(1)[:, None], picked, self.blank)
+        return torch.where(batch.mask.any(1)[:, None], newest(self(asked), asked), self.blank)
 
     def init_state(self, users: int, device: torch.device | str = "cpu") -> EncoderState:
         """The state of users without events; rows can be reset by ``recgym.arrays.where_rows``."""
@@ -251,18 +250,18 @@ class SequenceEncoder(nn.Module):
         there = aligned.mask.any(1)
         if not bool(there.any()):
             return blank
-        memory, newest = blank.memory, (aligned.lengths - 1).clamp(min=0)
+        memory, last = blank.memory, (aligned.lengths - 1).clamp(min=0)
         if able.incremental:
             # Of a history that a window cannot slide over, only the newest events count, and those are kept apart.
             fits = aligned if able.sliding else aligned.last(self.window)
             memory, states = self.backbone.remember(self.inputs(fits), fits.where(), self.window)
-            rows = torch.arange(len(newest), device=newest.device)
-            state = states[rows, newest.clamp(max=states.shape[1] - 1)]
+            rows = torch.arange(len(last), device=last.device)
+            state = states[rows, last.clamp(max=states.shape[1] - 1)]
         else:
             state = self.final(aligned)
         time_s = blank.time_s
         if aligned.time_s is not None:
-            time_s = torch.where(there, aligned.time_s.gather(1, newest[:, None])[:, 0], time_s)
+            time_s = torch.where(there, aligned.time_s.gather(1, last[:, None])[:, 0], time_s)
         recent = self._newest(aligned) if isinstance(blank.recent, Window) else blank.recent
         return EncoderState(memory, recent, aligned.lengths, time_s, torch.where(there[:, None], state, blank.state))
 
