@@ -1,6 +1,14 @@
 """Logs of user behaviour: one schema, one reader a public format, sessions, splits and batches."""
 
-from recgym.data.batches import Events, HistoryBatch, consumed_events, histories, history_before, iter_histories
+from recgym.data.batches import (
+    Events,
+    HistoryBatch,
+    consumed_events,
+    gather_events,
+    histories,
+    history_before,
+    iter_histories,
+)
 from recgym.data.describe import ChannelSummary, LogDescription, SlateSizes, describe
 from recgym.data.export import to_frame, write_csv
 from recgym.data.pieces import iter_log, scan_log
@@ -16,7 +24,7 @@ __all__ = [
     "READERS", "convert_log", "iter_log", "read_log", "scan_log",
     "distinct_sessions", "sessionise",
     "LeaveOneOut", "Split", "leave_one_out", "split_by_time", "split_by_user", "split_each_user",
-    "Events", "consumed_events", "HistoryBatch", "histories", "history_before", "iter_histories",
+    "Events", "consumed_events", "gather_events", "HistoryBatch", "histories", "history_before", "iter_histories",
     "ChannelSummary", "LogDescription", "SlateSizes", "describe",
     "iid_log", "markov_log", "random_transitions", "zipf_popularity",
     "StreamConfig", "new_item_stream",

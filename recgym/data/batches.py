@@ -12,7 +12,15 @@ from recgym.arrays import permutation, to_numpy
 from recgym.data.schema import InteractionLog
 from recgym.types import Array, Generator, History
 
-__all__ = ["Events", "HistoryBatch", "consumed_events", "histories", "history_before", "iter_histories"]
+__all__ = [
+    "Events",
+    "HistoryBatch",
+    "consumed_events",
+    "gather_events",
+    "histories",
+    "history_before",
+    "iter_histories",
+]
 
 
 class HistoryBatch(NamedTuple):
@@ -63,7 +71,7 @@ def histories(log: InteractionLog, window: int, device: str = "cpu") -> History:
     """
     _check_positive("window", window)
     events = consumed_events(log)
-    return _gather(events, events.start[:-1], events.start[1:], window, log.n_items, device)
+    return gather_events(events, events.start[:-1], events.start[1:], window, log.n_items, device)
 
 
 def history_before(
@@ -101,7 +109,7 @@ def history_before(
     span = len(moments) + 1
     keys = events.user * span + np.searchsorted(moments, events.time_s)
     ends = np.searchsorted(keys, users * span + np.searchsorted(moments, times, side="left"), side="left")
-    return _gather(events, events.start[users], ends, window, log.n_items, device)
+    return gather_events(events, events.start[users], ends, window, log.n_items, device)
 
 
 def iter_histories(
@@ -137,7 +145,7 @@ def iter_histories(
     for first in batches[to_numpy(permutation(generator, len(batches)))]:
         rows = order[first : first + batch_size]
         longest = int((ends - starts)[rows].max())
-        history = _gather(events, starts[rows], ends[rows], longest, log.n_items, device)
+        history = gather_events(events, starts[rows], ends[rows], longest, log.n_items, device)
         yield HistoryBatch(torch.as_tensor(users[rows], device=device), history)
 
 
@@ -158,7 +166,7 @@ def consumed_events(log: InteractionLog) -> Events:
     )  # fmt: skip
 
 
-def _gather(
+def gather_events(
     events: Events,
     starts: Int64[np.ndarray, "B"],
     ends: Int64[np.ndarray, "B"],
@@ -166,7 +174,16 @@ def _gather(
     padding: int,
     device: str,
 ) -> History:
-    """The last ``window`` of the events ``start..end-1`` of each row, right-aligned."""
+    """The last ``window`` of the events ``start..end-1`` of each row, right-aligned.
+
+    Args:
+        events: of a log.
+        starts: first event that each row may hold.
+        ends: the event after each row's last.
+        window: T.
+        padding: N, the id that stands where no event is.
+        device: a torch device.
+    """
     index = ends[:, None] - window + np.arange(window)
     mask = index >= starts[:, None]
     if len(events.items) == 0:

@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float64, Int64
 
-from recgym.data import Events
+from recgym.data import Events, gather_events
 from recgym.evaluation.ranking.protocol import RankingProtocol, SampledNegatives, SeenItems
 from recgym.types import History
 
@@ -115,17 +114,7 @@ class RankingQueries:
         lengths = self.end[rows] - self.start[rows]
         longest = max(int(lengths.max(initial=0)), 1)
         width = longest if window is None else min(window, longest)
-        index = self.end[rows][:, None] - width + np.arange(width)
-        mask = index >= self.start[rows][:, None]
-        index = np.where(mask, index, 0)
-        events = self.events
-        arrays = (
-            np.where(mask, events.items[index], self.num_items),
-            events.feedback[index] * mask[..., None].astype(np.float32),
-            np.where(mask, events.time_s[index], 0.0),
-            mask,
-        )
-        return History(*(torch.as_tensor(array, device=device) for array in arrays))
+        return gather_events(self.events, self.start[rows], self.end[rows], width, self.num_items, device)
 
 
 def spans(
