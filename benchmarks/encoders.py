@@ -37,9 +37,9 @@ from recgym.encoders import (
     SASRecConfig,
     SequenceEncoder,
     Sequences,
-    Step,
     seeded,
 )
+from recgym.encoders.fit import StageRun
 from recgym.encoders.hstu import HSTUConfig
 from recgym.encoders.sigma import SIGMAConfig
 
@@ -78,13 +78,11 @@ def _train_sequences(root: Path, name: str) -> Sequences:
 class _Ours:
     """Training of a model of recgym, update by update."""
 
-    def __init__(self, config: ModelConfig, sequences: Sequences, batch_size: int) -> None:
+    def __init__(self, config: SASRecConfig, sequences: Sequences, batch_size: int) -> None:
         catalogue = Catalogue.of(sequences)
         with seeded(0, "benchmark"):
-            self.model = config.build(catalogue).train()
-        self.objective = config.stages(catalogue)[0].objective
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), 1e-3, fused=True)
-        self.generator = torch.Generator().manual_seed(0)
+            model = config.build(catalogue).train()
+        self.run = StageRun(model, sequences, config.stages(catalogue)[0], 1, 0)
         rng = np.random.default_rng(0)
         # Each user's newest window, as the peers train on it.
         epochs: Iterator[Iterator[Example]] = (
@@ -94,12 +92,7 @@ class _Ours:
 
     def update(self) -> int:
         example = next(self.batches)
-        self.optimiser.zero_grad(set_to_none=True)
-        table = self.model.encoder.items.table()
-        states = self.model.encoder(example.inputs, table)
-        step = Step(self.model, example, states, table[: self.model.num_items], self.generator)
-        self.objective(step).backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
+        self.run.update(example)
         return int(example.inputs.mask.sum())
 
 
