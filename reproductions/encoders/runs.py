@@ -37,22 +37,15 @@ def train_and_test(
     seconds = time.perf_counter() - begun
     report = evaluate_ranking(encoder.model, split.test, protocol(split.test), ks=(10,), name=name)
     best = max((epoch for epoch in epochs if epoch.validation is not None), key=lambda epoch: epoch.validation or 0.0)
-    metrics = report.metrics()
-    row = {
-        "model": name,
+    learned = {
         "seed": seed,
-        **{metric: metrics[metric]._asdict() for metric in METRICS},
         "validation_ndcg@10": best.validation,
         "best_epoch": best.number,
         "epochs": len(epochs),
         "parameters": sum(parameter.numel() for parameter in encoder.model.parameters()),
-        "seconds": round(seconds, 1),
         "training_seconds": round(sum(epoch.seconds for epoch in epochs), 1),
-        "threads": torch.get_num_threads(),
-        "protocol": {**report.protocol.to_json(), "digest": report.protocol.digest()},
-        "settings": settings_to_json(config),
     }
-    return row, report
+    return {**_row(report, config, seconds), **learned}, report
 
 
 def count_and_test(name: str, config: BaselineConfig, split: EncoderSplit) -> tuple[dict[str, Any], RankingReport]:
@@ -61,17 +54,19 @@ def count_and_test(name: str, config: BaselineConfig, split: EncoderSplit) -> tu
     model = config.fit(Sequences.from_log(split.train))
     seconds = time.perf_counter() - begun
     report = evaluate_ranking(model, split.test, ks=(10,), name=name)
+    return {**_row(report, config, seconds), "seed": 0}, report
+
+
+def _row(report: RankingReport, config: ModelConfig | BaselineConfig, seconds: float) -> dict[str, Any]:
     metrics = report.metrics()
-    row = {
-        "model": name,
-        "seed": 0,
+    return {
+        "model": report.name,
         **{metric: metrics[metric]._asdict() for metric in METRICS},
         "seconds": round(seconds, 1),
         "threads": torch.get_num_threads(),
         "protocol": {**report.protocol.to_json(), "digest": report.protocol.digest()},
         "settings": settings_to_json(config),
     }
-    return row, report
 
 
 def run_one(run: Run, folder: Path, root: Path, threads: int) -> dict[str, Any]:
