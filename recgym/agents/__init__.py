@@ -10,6 +10,7 @@ from recgym.agents.base import (
     popularity_scores,
 )
 from recgym.agents.loading import CONFIGS, Agent, load_agent, make_agent
+from recgym.agents.mixture import MixturePolicy
 from recgym.agents.recurrent import RecurrentPolicy, RecurrentPPO, RecurrentPPOConfig
 from recgym.agents.sb3 import (
     A2CConfig,
@@ -27,7 +28,7 @@ from recgym.agents.sim2rec import Sim2RecConfig
 
 __all__ = [
     "Policy", "NoState", "ActionSpec",
-    "RandomPolicy", "ScoredPolicy", "MappedPolicy", "popularity_scores",
+    "RandomPolicy", "ScoredPolicy", "MappedPolicy", "MixturePolicy", "popularity_scores",
     "SB3Agent", "PPOConfig", "A2CConfig", "DQNConfig", "SACConfig", "TD3Config", "NetworkConfig", "LearningCurve",
     "EncoderExtractor", "StateExtractor",
     "RecurrentPPO", "RecurrentPPOConfig", "RecurrentPolicy", "Sim2RecConfig",

@@ -1,0 +1,10 @@
+"""Steps of users as agents learn from them: on disk, mapped into memory, observations put together when asked for."""
+
+from recgym.data.transitions.columns import Problem, point_columns
+from recgym.data.transitions.store import Observations, Transitions, TransitionStore
+from recgym.data.transitions.writing import Block, TransitionWriter, in_memory, joined_blocks, writing
+
+__all__ = [
+    "Problem", "TransitionStore", "Transitions", "Observations",
+    "writing", "TransitionWriter", "Block", "in_memory", "joined_blocks", "point_columns",
+]  # fmt: skip
