@@ -12,9 +12,9 @@ import tyro
 from rich.console import Console
 
 from recgym.cli.common import console, flag_value, print_json, table
-from recgym.data import histories, read_log
-from recgym.encoders.fitted import FittedEncoder
+from recgym.data import consumed_events, gather_events, read_log
 from recgym.encoders.models import MODELS, AnyModelConfig, load_encoder
+from recgym.encoders.retrieval import ItemRetriever
 from recgym.evaluation.encoders import EncoderSplit, encoder_split, fit_encoder, with_items_of
 from recgym.evaluation.ranking import RankingReport, SeenItems, evaluate_ranking
 from recgym.files import check_replaceable, check_writable
@@ -22,6 +22,9 @@ from recgym.files import check_replaceable, check_writable
 __all__ = ["Evaluate", "Fit", "Recommend"]
 
 Config = TypeVar("Config", bound=AnyModelConfig)
+
+_BLOCK = 256
+"""Users served at once: their whole histories, the longest of which decides how wide all are."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Recommend:
-    """What a fitted encoder would recommend to users at the end of a log.
+    """What a fitted encoder would recommend to users at the end of a log; less than asked for where nothing is left.
 
     Attributes:
         encoder: The folder of the encoder.
@@ -141,7 +144,7 @@ class Recommend:
         format: How it is laid out.
         columns: For the format table, which column is what.
         users: Original ids of the users; all if none are named.
-        k: Items a user.
+        k: Items a user, at most.
         keep_seen: Let items that a user has consumed be recommended again.
         json: Print one JSON object in place of a table.
     """
@@ -164,26 +167,21 @@ class Recommend:
         names = log.user_ids.cast(str).to_list()
         rows = np.arange(log.n_users) if not self.users else np.array([_row(names, name) for name in self.users])
         items = log.item_ids.cast(str).to_numpy()
+        events, retriever = consumed_events(log), ItemRetriever(encoder.model, repeats=self.keep_seen)
         served: dict[str, list[str]] = {}
-        everything = histories(log, encoder.model.window)
-        for start in range(0, len(rows), 1024):
-            chosen = torch.from_numpy(rows[start : start + 1024])
-            history = type(everything)(*(part[chosen] for part in everything))
-            scores = encoder.model.scores(chosen, history)
-            if not self.keep_seen:
-                scores = _without_seen(scores, history.items, encoder)
-            top = scores.topk(self.k, dim=1).indices.numpy()
-            served.update({names[row]: items[best].tolist() for row, best in zip(chosen.tolist(), top, strict=True)})
+        for start in range(0, len(rows), _BLOCK):
+            chosen = rows[start : start + _BLOCK]
+            first, end = events.start[chosen], events.start[chosen + 1]
+            # Histories as they are, of which the model takes its window: what is older has been seen all the same.
+            history = gather_events(events, first, end, max(int((end - first).max()), 1), log.n_items, "cpu")
+            best = retriever.retrieve(torch.from_numpy(chosen), history, self.k).numpy()
+            lists = (items[row[row < log.n_items]].tolist() for row in best)
+            served.update(zip((names[user] for user in chosen), lists, strict=True))
         if self.json:
             print_json({"recommendations": served})
         else:
             table(["user", "items, the best first"], [[user, ", ".join(best)] for user, best in served.items()])
         return 0
-
-
-def _without_seen(scores: torch.Tensor, seen: torch.Tensor, encoder: FittedEncoder) -> torch.Tensor:
-    padded = torch.cat([scores, scores[:, :1]], 1)  # A column for the padding id.
-    return padded.scatter(1, seen, float("-inf"))[:, : encoder.model.num_items]
 
 
 def _row(names: list[str], name: str) -> int:

@@ -6,7 +6,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from recgym.cli.main import main
-from recgym.data import markov_log, random_transitions
+from recgym.data import markov_log, random_transitions, read_log
 from recgym.encoders import load_encoder
 from recgym.evaluation.encoders import with_items_of
 
@@ -45,6 +45,33 @@ def test_fit_evaluate_and_recommend(data: Path, encoder: Path, capsys: pytest.Ca
     served = json.loads(capsys.readouterr().out)["recommendations"]
     assert len(served) == 80
     assert all(len(set(items)) == 3 for items in served.values())
+
+
+def _served(data: Path, encoder: Path, k: int, capsys: pytest.CaptureFixture[str], *flags: str) -> dict[str, list[str]]:
+    capsys.readouterr()
+    where = ["--encoder", str(encoder), *_of(data), "--k", str(k), "--json", *flags]
+    assert main(["encoder", "recommend", *where]) == 0
+    served: dict[str, list[str]] = json.loads(capsys.readouterr().out)["recommendations"]
+    return served
+
+
+def test_nothing_that_was_ever_seen_is_recommended(
+    data: Path, encoder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = read_log(data, "recgym")
+    assert log.n_rows // log.n_users > load_encoder(encoder).model.window  # some of it is out of the model's sight
+    everything = {str(item) for item in log.item_ids.to_list()}
+    seen = {
+        str(log.user_ids[user]): {str(log.item_ids[item]) for item in frame["item"]}
+        for (user,), frame in log.frame.group_by("user")
+    }
+    for user, items in _served(data, encoder, 5, capsys).items():
+        assert len(items) == 5
+        assert not seen[user] & set(items)
+    for user, items in _served(data, encoder, log.n_items, capsys).items():  # more than there is for anybody
+        assert sorted(items) == sorted(everything - seen[user])
+    for items in _served(data, encoder, log.n_items, capsys, "--keep-seen").values():
+        assert sorted(items) == sorted(everything)
 
 
 def test_a_saved_encoder_scores_as_it_did(data: Path, encoder: Path, tmp_path: Path) -> None:
