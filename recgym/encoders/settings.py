@@ -3,6 +3,8 @@
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 __all__ = ["settings_from_json", "settings_to_json"]
@@ -19,6 +21,8 @@ def settings_to_json(config: Any) -> Any:
             if len(_choices(hints[name])) > 1 and isinstance(value[name], dict):
                 value[name]["kind"] = type(getattr(config, name)).__name__
         return value
+    if isinstance(config, Path):
+        return str(config)
     if isinstance(config, tuple):
         return [settings_to_json(entry) for entry in config]
     if config is None or isinstance(config, bool | int | float | str):
@@ -58,6 +62,14 @@ def _choices(hint: Any) -> list[type]:
 
 
 def _read(hint: Any, value: Any, where: str) -> Any:
+    made = next(
+        (kind for kind in (hint, *get_args(hint)) if isinstance(kind, type) and issubclass(kind, Path | Enum)), None
+    )
+    if made is not None and isinstance(value, str):
+        try:
+            return made(value)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
     choices = _choices(hint)
     if choices and isinstance(value, Mapping):
         by_name = {choice.__name__: choice for choice in choices}

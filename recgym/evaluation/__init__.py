@@ -23,12 +23,12 @@ from recgym.evaluation.ranking import (
     paired_difference,
     time_split_queries,
 )
-from recgym.evaluation.recording import problem_of, record
+from recgym.evaluation.recording import record
 from recgym.evaluation.rollout import Episodes, Rollout, Steps, rollout
 from recgym.evaluation.sessions import SessionReport, SessionSplit, evaluate_sessions, session_split
 
 __all__ = [
-    "rollout", "Rollout", "Episodes", "Steps", "record", "problem_of",
+    "rollout", "Rollout", "Episodes", "Steps", "record",
     "OneStepOracle", "action_spec", "greedy_by_model", "item_popularity",
     "EmbeddedLog", "embedded_log",
     "EncoderSplit", "encoder_split", "fit_encoder", "with_items_of",

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from recgym.agents.base import Policy
+from recgym.agents.offline import problem_of
 from recgym.arrays import device_of, to_numpy
 from recgym.data.transitions import Block, Problem, TransitionStore, in_memory, joined_blocks, writing
-from recgym.envs.observations import FlatObserver, HistoryObserver
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
 from recgym.envs.transition import Transition
@@ -18,29 +18,7 @@ from recgym.evaluation.rollout import BLOCK, PolicyMaker
 from recgym.seeding import child_seed, make_generator
 from recgym.types import Decision
 
-__all__ = ["problem_of", "record"]
-
-
-def problem_of(task: Task) -> Problem:
-    """What agents that learn from logs must know of a task.
-
-    Raises:
-        ValueError: the task's observation is not one that can be put together from a log.
-    """
-    sizes, observer = task.sizes, task.observer
-    flat = 0
-    if isinstance(observer, FlatObserver):
-        flat = observer.space(sizes).shape[0]
-    elif not isinstance(observer, HistoryObserver):
-        raise ValueError(
-            f"{task.name}: transitions are kept of tasks with a HistoryObserver or FlatObserver, "
-            f"found {type(observer).__name__}; encode histories when they are read"
-        )
-    return Problem(
-        task.model.schema, sizes.num_items, sizes.num_candidates, task.slate_size, sizes.window, sizes.profile,
-        sizes.features, sizes.candidates_vary, task.action, task.mask_consumed,
-        isinstance(observer, HistoryObserver) and observer.progress, flat, tuple(task.costs), task.name,
-    )  # fmt: skip
+__all__ = ["record"]
 
 
 def record(

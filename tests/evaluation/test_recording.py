@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from recgym.agents import MixturePolicy, NoState, RandomPolicy, ScoredPolicy
+from recgym.agents.offline import problem_of
 from recgym.data.transitions import TransitionStore
 from recgym.envs import Task, make_task
 from recgym.evaluation import action_spec, record, rollout
-from recgym.evaluation.recording import problem_of
 from recgym.evaluation.rollout import BLOCK
 
 TASKS: dict[str, dict[str, Any]] = {
@@ -108,7 +108,9 @@ def test_a_written_store_is_the_one_in_memory(tmp_path: Path) -> None:
 def test_a_mixture_serves_each_user_by_one_policy() -> None:
     task = make_task("recgym/ShortVideo-v0", {"num_candidates": 4})
     spec = action_spec(task)
-    first: ScoredPolicy[NoState] = ScoredPolicy(spec, lambda seen: -torch.arange(4.0).expand(len(seen["candidates"]), 4))
+    first: ScoredPolicy[NoState] = ScoredPolicy(
+        spec, lambda seen: -torch.arange(4.0).expand(len(seen["candidates"]), 4)
+    )
     last: ScoredPolicy[NoState] = ScoredPolicy(spec, lambda seen: torch.arange(4.0).expand(len(seen["candidates"]), 4))
     store = record(MixturePolicy((first, last), (0.75, 0.25)), task, 1, max_steps=6)
     action = store.columns["action"][store.steps, 0]

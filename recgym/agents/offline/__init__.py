@@ -1,0 +1,35 @@
+"""Agents that learn from logs: one loop, one kind of checkpoint, many algorithms."""
+
+from pathlib import Path
+from typing import Any
+
+from recgym.agents.base import Policy
+from recgym.agents.offline.base import Learner, OfflineAgent, OfflineConfig
+from recgym.agents.offline.bc import BC, BCConfig
+from recgym.agents.offline.networks import ActorNetwork, Parts, StateNetwork, ValueNetwork
+from recgym.agents.offline.policy import NetworkPolicy
+from recgym.agents.offline.problem import check_served, observation_space, problem_of
+
+__all__ = [
+    "OfflineAgent", "OfflineConfig", "Learner", "OFFLINE_CONFIGS", "load_offline", "load_policy",
+    "BC", "BCConfig",
+    "Parts", "ActorNetwork", "StateNetwork", "ValueNetwork", "NetworkPolicy",
+    "problem_of", "check_served", "observation_space",
+]  # fmt: skip
+
+OFFLINE_CONFIGS: dict[str, type[OfflineConfig]] = {config.name: config for config in (BCConfig,)}
+"""The agents that learn from logs, by the names that the command line and checkpoints call them."""
+
+
+def load_offline(folder: Path) -> OfflineAgent:
+    """Read an agent that learned from a log; see :meth:`OfflineAgent.load`."""
+    return OfflineAgent.load(folder, OFFLINE_CONFIGS)
+
+
+def load_policy(folder: Path) -> Policy[Any]:
+    """The policy of an agent that learned from a log, ready to serve: ``policy.act(observation, state, generator)``.
+
+    Raises:
+        ValueError: there is no checkpoint, or it is damaged.
+    """
+    return load_offline(folder).policy()
