@@ -25,6 +25,7 @@ from recgym.agents.sb3 import (
     TD3Config,
 )
 from recgym.agents.sim2rec import Sim2RecConfig
+from recgym.agents.slateq import SlateQ, SlateQConfig, SlateQPolicy
 
 __all__ = [
     "Policy", "NoState", "ActionSpec",
@@ -32,5 +33,6 @@ __all__ = [
     "SB3Agent", "PPOConfig", "A2CConfig", "DQNConfig", "SACConfig", "TD3Config", "NetworkConfig", "LearningCurve",
     "EncoderExtractor", "StateExtractor",
     "RecurrentPPO", "RecurrentPPOConfig", "RecurrentPolicy", "Sim2RecConfig",
+    "SlateQ", "SlateQConfig", "SlateQPolicy",
     "Agent", "CONFIGS", "make_agent", "load_agent",
 ]  # fmt: skip

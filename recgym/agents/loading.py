@@ -11,16 +11,18 @@ from recgym.agents.sb3 import LearningCurve, SB3Agent
 from recgym.agents.sb3.checkpoints import read_checkpoint
 from recgym.agents.sb3.configs import AnyConfig as AnySB3Config
 from recgym.agents.sim2rec import Sim2RecConfig
+from recgym.agents.slateq import SlateQ, SlateQConfig
 from recgym.envs.task import Task
 
 __all__ = ["CONFIGS", "Agent", "AnyConfig", "load_agent", "make_agent"]
 
-AnyConfig: TypeAlias = AnySB3Config | RecurrentPPOConfig | Sim2RecConfig
+AnyConfig: TypeAlias = AnySB3Config | RecurrentPPOConfig | Sim2RecConfig | SlateQConfig
 
 CONFIGS: dict[str, type[AnyConfig]] = {
     **SB3_CONFIGS,
     RecurrentPPOConfig.name: RecurrentPPOConfig,
     Sim2RecConfig.name: Sim2RecConfig,
+    SlateQConfig.name: SlateQConfig,
 }
 """The agents that learn online, by the names that the command line and checkpoints call them."""
 
@@ -71,6 +73,9 @@ def make_agent(
     if isinstance(config, RecurrentPPOConfig | Sim2RecConfig):
         _on_cpu(config.name, device)
         return RecurrentPPO(config, task, num_envs, seed, env_kwargs)
+    if isinstance(config, SlateQConfig):
+        _on_cpu(config.name, device)
+        return SlateQ(config, task, num_envs, seed, env_kwargs)
     return SB3Agent(config, task, num_envs, seed, device, env_kwargs)
 
 
@@ -84,6 +89,9 @@ def load_agent(folder: Path, task: Task, device: str = "cpu") -> Agent:
     if name in (RecurrentPPOConfig.name, Sim2RecConfig.name):
         _on_cpu(name, device)
         return RecurrentPPO.load(folder, task)
+    if name == SlateQConfig.name:
+        _on_cpu(name, device)
+        return SlateQ.load(folder, task)
     return SB3Agent.load(folder, task, device)
 
 
