@@ -9,15 +9,16 @@ from recgym.agents.offline.bc import BC, BCConfig
 from recgym.agents.offline.networks import ActorNetwork, Parts, StateNetwork, ValueNetwork
 from recgym.agents.offline.policy import NetworkPolicy
 from recgym.agents.offline.problem import check_served, observation_space, problem_of
+from recgym.agents.offline.reinforce import Reinforce, ReinforceConfig
 
 __all__ = [
     "OfflineAgent", "OfflineConfig", "Learner", "OFFLINE_CONFIGS", "load_offline", "load_policy",
-    "BC", "BCConfig",
+    "BC", "BCConfig", "Reinforce", "ReinforceConfig",
     "Parts", "ActorNetwork", "StateNetwork", "ValueNetwork", "NetworkPolicy",
     "problem_of", "check_served", "observation_space",
 ]  # fmt: skip
 
-OFFLINE_CONFIGS: dict[str, type[OfflineConfig]] = {config.name: config for config in (BCConfig,)}
+OFFLINE_CONFIGS: dict[str, type[OfflineConfig]] = {config.name: config for config in (BCConfig, ReinforceConfig)}
 """The agents that learn from logs, by the names that the command line and checkpoints call them."""
 
 

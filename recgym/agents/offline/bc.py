@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from recgym.agents.offline.networks import ActorNetwork, Parts
 from recgym.agents.offline.policy import NetworkPolicy
+from recgym.agents.offline.returns import episode_returns
 from recgym.agents.sb3.config import NetworkConfig
 from recgym.data.transitions import TransitionStore
 from recgym.types import Generator
 
-__all__ = ["BC", "BCConfig", "episode_returns"]
+__all__ = ["BC", "BCConfig"]
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,6 @@ class BCConfig:
     def learner(self, parts: Parts) -> "BC":
         """See :class:`recgym.agents.offline.OfflineConfig`."""
         return BC(self, parts)
-
-
-def episode_returns(store: TransitionStore) -> np.ndarray:
-    """Sum of the rewards of each episode, float64 ``[E]``."""
-    reward = store.columns["reward"][store.steps].astype(np.float64)
-    lengths = store.lengths
-    total = np.concatenate([[0.0], np.cumsum(reward)])
-    ends = np.cumsum(lengths)
-    returns: np.ndarray = total[ends] - total[ends - lengths]
-    return returns
 
 
 class BC:

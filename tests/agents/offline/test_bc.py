@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from recgym.agents.offline import BCConfig, OfflineAgent, check_served, load_offline, load_policy, problem_of
-from recgym.agents.offline.bc import episode_returns
+from recgym.agents.offline.returns import episode_returns
 from recgym.envs import make_task
 from recgym.evaluation import action_spec
 from recgym.testing import check_agent
