@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from recgym.agents.base import Policy
+from recgym.agents.offline import OFFLINE_CONFIGS, check_served, load_offline
 from recgym.agents.recurrent import RecurrentPPO, RecurrentPPOConfig
 from recgym.agents.sb3 import CONFIGS as SB3_CONFIGS
 from recgym.agents.sb3 import LearningCurve, SB3Agent
@@ -14,7 +15,10 @@ from recgym.agents.sim2rec import Sim2RecConfig
 from recgym.agents.slateq import SlateQ, SlateQConfig
 from recgym.envs.task import Task
 
-__all__ = ["CONFIGS", "Agent", "AnyConfig", "load_agent", "make_agent"]
+__all__ = ["CONFIGS", "D3RLPY", "Agent", "AnyConfig", "Trained", "load_agent", "load_trained", "make_agent"]
+
+D3RLPY = "d3rlpy-"
+"""With this begin the names of the agents whose algorithms are d3rlpy's."""
 
 AnyConfig: TypeAlias = AnySB3Config | RecurrentPPOConfig | Sim2RecConfig | SlateQConfig
 
@@ -25,6 +29,17 @@ CONFIGS: dict[str, type[AnyConfig]] = {
     SlateQConfig.name: SlateQConfig,
 }
 """The agents that learn online, by the names that the command line and checkpoints call them."""
+
+
+@runtime_checkable
+class Trained(Protocol):
+    """What every agent offers, whether it learned online or from a log."""
+
+    config: Any
+
+    def policy(self) -> Policy[Any]:
+        """The policy as it is now."""
+        ...
 
 
 @runtime_checkable
@@ -80,12 +95,14 @@ def make_agent(
 
 
 def load_agent(folder: Path, task: Task, device: str = "cpu") -> Agent:
-    """Read an agent of any kind from a checkpoint, or from the folder of a training.
+    """Read an agent that learns online from a checkpoint, or from the folder of a training.
 
     Raises:
         ValueError: there is no checkpoint, it is damaged, or it belongs to another environment.
     """
-    name = read_checkpoint(folder).meta.get("algorithm")
+    name = _name(folder)
+    if name in OFFLINE_CONFIGS or name.startswith(D3RLPY):
+        raise ValueError(f"{folder} holds a checkpoint of {name}, which learned from a log and cannot learn online")
     if name in (RecurrentPPOConfig.name, Sim2RecConfig.name):
         _on_cpu(name, device)
         return RecurrentPPO.load(folder, task)
@@ -93,6 +110,31 @@ def load_agent(folder: Path, task: Task, device: str = "cpu") -> Agent:
         _on_cpu(name, device)
         return SlateQ.load(folder, task)
     return SB3Agent.load(folder, task, device)
+
+
+def load_trained(folder: Path, task: Task, device: str = "cpu") -> Trained:
+    """Read any agent that can serve a task, whether it learned online or from a log.
+
+    Raises:
+        ValueError: there is no checkpoint, it is damaged, or it does not suit the task.
+    """
+    name = _name(folder)
+    if name in OFFLINE_CONFIGS:
+        agent = load_offline(folder)
+        check_served(agent.problem, task)
+        return agent
+    if name.startswith(D3RLPY):
+        from recgym.agents.d3rlpy import D3RLPyAgent  # here, because d3rlpy is an extra
+
+        other = D3RLPyAgent.load(folder)
+        check_served(other.problem, task)
+        return other
+    return load_agent(folder, task, device)
+
+
+def _name(folder: Path) -> str:
+    """What the checkpoint in a folder calls its algorithm."""
+    return str(read_checkpoint(folder).meta.get("algorithm"))
 
 
 def _on_cpu(name: str, device: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import tyro
 
 from recgym.agents.base import RandomPolicy
-from recgym.agents.loading import load_agent
+from recgym.agents.loading import load_trained
 from recgym.cli.common import print_json, table
 from recgym.cli.train import env_settings
 from recgym.envs import make_task
@@ -24,7 +24,7 @@ class Evaluate:
     """Roll trained agents out beside a random policy and a one-step oracle that sees the hidden state.
 
     Attributes:
-        agents: folders written by ``recgym train`` (or their ``checkpoint``).
+        agents: folders written by ``recgym train``, online or from a log (or their ``checkpoint``).
         env: id of the environment.
         env_kwargs: its keyword arguments, ``key=value``.
         users: users a seed.
@@ -50,7 +50,7 @@ class Evaluate:
         task = make_task(self.env, env_settings(self.env_kwargs))
         policies: dict[str, Any] = {}
         for folder in self.agents:
-            policies[str(folder)] = load_agent(folder, task).policy()
+            policies[str(folder)] = load_trained(folder, task).policy()
         if task.action == "items":
             policies["random"] = RandomPolicy(action_spec(task))
             policies["one-step oracle"] = OneStepOracle
