@@ -141,16 +141,20 @@ class HistoryExtractor(ItemExtractor):
 def allowed_candidates(observation: dict[str, Tensor], num_items: int) -> Bool[Tensor, "B M"]:
     """Candidates that are not in the visible history; all of them where the history holds every one.
 
+    Where fewer than M items were on offer, the padding id N stands in for the others: it is never allowed.
+
     Args:
         observation: of :class:`recgym.envs.HistoryObserver`.
         num_items: N.
     """
     history = observation["history_items"].long()
     if "candidates" in observation:
-        seen = (observation["candidates"].long()[:, :, None] == history[:, None, :]).any(-1)
-    else:
-        seen = torch.zeros((history.shape[0], num_items + 1), dtype=torch.bool, device=history.device)
-        seen = seen.scatter(1, history, True)[:, :-1]
+        candidates = observation["candidates"].long()
+        real = candidates < num_items
+        seen = (candidates[:, :, None] == history[:, None, :]).any(-1) | ~real
+        return (~seen | seen.all(1, keepdim=True)) & real
+    seen = torch.zeros((history.shape[0], num_items + 1), dtype=torch.bool, device=history.device)
+    seen = seen.scatter(1, history, True)[:, :-1]
     return ~seen | seen.all(1, keepdim=True)
 
 
@@ -192,17 +196,19 @@ class PointerHead(nn.Module):
         return query @ keys.transpose(1, 2)
 
     def allowed(self, observation: dict[str, Tensor]) -> Bool[Tensor, "B M"]:
-        """Which candidates may be chosen."""
+        """Which candidates may be chosen; never the padding id N, which stands where fewer than M were on offer."""
+        num_items = self.table.features.shape[0] - 1
         if self.mask_consumed:
-            return allowed_candidates(observation, self.table.features.shape[0] - 1)
+            return allowed_candidates(observation, num_items)
+        if "candidates" in observation:
+            return observation["candidates"] < num_items
         users = observation["history_items"].shape[0]
-        m = observation["candidates"].shape[1] if "candidates" in observation else self.table.features.shape[0] - 1
-        return torch.ones((users, m), dtype=torch.bool, device=self.table.features.device)
+        return torch.ones((users, num_items), dtype=torch.bool, device=self.table.features.device)
 
     def forward(self, state: Float32[Tensor, "B S"], observation: dict[str, Tensor]) -> Slates:
         """The distribution of slates."""
         scores = self.scores(state, observation)
-        if self.mask_consumed:
+        if self.mask_consumed or "candidates" in observation:
             scores = scores.masked_fill(~self.allowed(observation)[:, None], FORBIDDEN)
         return Slates(scores)
 

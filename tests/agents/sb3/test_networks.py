@@ -84,6 +84,21 @@ def test_padding_adds_nothing() -> None:
     assert torch.isfinite(extractor(blank)).all()
 
 
+@pytest.mark.parametrize("mask_consumed", [False, True])
+def test_padding_among_the_candidates_is_never_chosen(mask_consumed: bool) -> None:
+    observation = _observation(20)
+    observation["candidates"][:, 2:] = 20
+    observation["history_items"][0] = observation["candidates"][0, 0]  # a full history without padding
+    observation["history_items"][1, -2:] = observation["candidates"][1, :2]  # all that is on offer was consumed
+    head = PointerHead(5, 1 if mask_consumed else 2, ItemTable(_features(20)), 8, mask_consumed)
+    slates = head(100 * torch.randn((4, 5)), observation)
+    generator = torch.Generator().manual_seed(0)
+    assert all((slates.sample(generator) < 2).all() for _ in range(50))
+    assert (slates.mode() < 2).all()
+    assert not head.allowed(observation)[:, 2:].any()
+    assert head.allowed(observation).any(1).all()
+
+
 @pytest.mark.parametrize("source", [FullCatalogue(), SampledCandidates(5)])
 def test_allowed_candidates_are_those_of_the_environment(source: FullCatalogue | SampledCandidates) -> None:
     task = dataclasses.replace(
