@@ -193,10 +193,9 @@ def _assemble(
     closing = step == lengths[user]
     block: dict[str, np.ndarray] = {name: part[step, user] for name, part in moments._asdict().items()}
     for name, part in steps._asdict().items():
-        if name != "time_s":
-            values = part[np.minimum(step, longest - 1), user]
-            values[closing] = np.nan if name in ("log_propensity", "return_gap_s") else 0
-            block[name] = values
+        values = part[np.minimum(step, longest - 1), user]
+        values[closing] = np.nan if name in ("time_s", "log_propensity", "return_gap_s") else 0
+        block[name] = values
     block["user"] = user + first_user
     starts = np.cumsum(lengths + 1) - lengths - 1
     block["episodes"] = np.stack([starts, starts + lengths], -1)
