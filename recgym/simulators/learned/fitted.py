@@ -12,12 +12,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from recgym.data.features import FeatureEncoder
 from recgym.data.schema import FeedbackSchema
 from recgym.files import atomic_folder, read_json, write_json
 from recgym.simulators.learned.channels import ResponsePlan
 from recgym.simulators.learned.config import LearnedConfig
 from recgym.simulators.learned.context import ItemContext, ItemStream
-from recgym.simulators.learned.features import FeatureEncoder
 from recgym.simulators.learned.network import ResponseNetwork
 from recgym.simulators.learned.network_shape import NetworkShape
 from recgym.simulators.learned.pace import Pace

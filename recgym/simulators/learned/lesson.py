@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
+from recgym.data.features import FeatureEncoder
 from recgym.data.schema import InteractionLog
 from recgym.simulators.learned.channels import ResponsePlan
 from recgym.simulators.learned.config import LearnedConfig
 from recgym.simulators.learned.context import ItemContext, ItemStream, size_rates
-from recgym.simulators.learned.features import FeatureEncoder
 from recgym.simulators.learned.lengths import item_lengths
 from recgym.simulators.learned.pace import Pace
 from recgym.simulators.learned.prepared import Prepared, prepare

@@ -9,7 +9,7 @@ from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
 from recgym.arrays import device_of, integers, uniform
-from recgym.simulators.learned.features import FeatureEncoder, Numeric
+from recgym.data.features import FeatureEncoder, Numeric
 from recgym.simulators.learned.snapshots import Snapshots
 from recgym.types import Generator
 

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from recgym.data.features import FeatureEncoder
 from recgym.data.schema import InteractionLog
 from recgym.simulators.learned.context import ItemContext
-from recgym.simulators.learned.features import FeatureEncoder
 from recgym.simulators.learned.steps import Behaviour
 
 __all__ = ["Prepared", "prepare"]

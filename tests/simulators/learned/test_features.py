@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recgym.data.features import Category, FeatureEncoder, Numeric, Tags
 from recgym.simulators.learned.calibration import calibrate
-from recgym.simulators.learned.features import Category, FeatureEncoder, Numeric, Tags
 
 FRAME = pl.DataFrame(
     {

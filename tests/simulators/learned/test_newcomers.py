@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 import torch
 
+from recgym.data.features import FeatureEncoder, Numeric
 from recgym.simulators.learned import BlendedUsers, FittedSimulator, FreshUsers, LearnedUsers
-from recgym.simulators.learned.features import FeatureEncoder, Numeric
 from recgym.simulators.learned.newcomers import Arrivals
 from recgym.simulators.learned.snapshots import Snapshots
 from recgym.stats import auc
