@@ -5,7 +5,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 from gymnasium import spaces
-from stable_baselines3 import DQN, SAC, TD3
+from stable_baselines3 import SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecEnv
@@ -16,6 +16,7 @@ from torch import nn
 
 from recgym.agents.sb3.config import NetworkConfig, continuous_arguments, item_arguments
 from recgym.agents.sb3.distributions import ActionDistribution, Certain, SquashedGaussian
+from recgym.agents.sb3.double_dqn import DoubleDQN
 from recgym.agents.sb3.policies import ItemDQNPolicy, q_distribution
 from recgym.encoders import SequenceEncoder
 from recgym.envs.task import Task
@@ -29,7 +30,11 @@ class DQNConfig:
 
     Loss over batches of a replay buffer, with the target network Q' (Huber's loss, after SB3)::
 
-        mean(huber(Q(s, a) - (r + gamma (1 - terminated) max_a' Q'(s', a'))))
+        mean(huber(Q(s, a) - (r + gamma (1 - terminated) Q'(s', argmax_a' Q(s', a')))))
+
+    With a dictionary as observation, candidates are scored by what they are, so that a large catalogue needs no output
+    an item: ``Q(s, a) = V(s) + A(s, a) - mean_a' A(s, a')`` with ``A = query(s) . key(a) / sqrt(E)``. Candidates that
+    the task masks are never chosen, in targets either. Double: arXiv 1509.06461; dueling: arXiv 1511.06581.
 
     Attributes:
         learning_rate: step size of Adam.
@@ -44,6 +49,8 @@ class DQNConfig:
         exploration_initial_eps: epsilon at first.
         exploration_final_eps: epsilon at last, and of a policy that samples.
         max_grad_norm: gradients are clipped to this norm.
+        double: let Q choose the next action that Q' values; Q' chooses itself otherwise.
+        dueling: take the mean over candidates off the advantages.
         normalize_reward: divide rewards by the running deviation of the discounted return.
         network: the networks.
     """
@@ -62,6 +69,8 @@ class DQNConfig:
     exploration_initial_eps: float = 1.0
     exploration_final_eps: float = 0.05
     max_grad_norm: float = 10.0
+    double: bool = True
+    dueling: bool = True
     normalize_reward: bool = True
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
@@ -77,8 +86,9 @@ class DQNConfig:
         policy: type[DQNPolicy] = DQNPolicy
         arguments: dict[str, Any] = {"net_arch": list(self.network.hidden)}
         if isinstance(env.observation_space, spaces.Dict):
-            policy, arguments = ItemDQNPolicy, item_arguments(task, env, self.network, encoder)
-        return DQN(
+            policy = ItemDQNPolicy
+            arguments = item_arguments(task, env, self.network, encoder) | {"dueling": self.dueling}
+        return DoubleDQN(
             policy, env, learning_rate=self.learning_rate, buffer_size=self.buffer_size,
             learning_starts=self.learning_starts, batch_size=self.batch_size, gamma=self.gamma,
             train_freq=self.train_freq, gradient_steps=self.gradient_steps,
@@ -86,7 +96,7 @@ class DQNConfig:
             target_update_interval=max(self.target_update_interval, env.num_envs),
             exploration_fraction=self.exploration_fraction, exploration_initial_eps=self.exploration_initial_eps,
             exploration_final_eps=self.exploration_final_eps, max_grad_norm=self.max_grad_norm,
-            policy_kwargs=arguments, seed=seed, device=device,
+            policy_kwargs=arguments, seed=seed, device=device, double=self.double,
         )  # fmt: skip
 
     def acting(self, model: BaseAlgorithm) -> nn.Module:

@@ -118,7 +118,7 @@ def _sizes_of(action_space: spaces.Space[Any]) -> tuple[int, int]:
 
 
 class ItemQNetwork(QNetwork):
-    """Values of candidates: ``V(state) + query(state) . key(candidate)``, for dictionary observations.
+    """Values of candidates: ``V(state) + A``, ``A = query(state) . key(candidate)``, for dictionary observations.
 
     Consumed items that the task masks have a value like any other: the mask is applied where one is chosen.
 
@@ -126,11 +126,15 @@ class ItemQNetwork(QNetwork):
         embedding: E.
         mask_consumed: whether items in the visible history may not be chosen.
         hidden: widths of the hidden layers.
+        dueling: take the mean over candidates off A.
         **kwargs: of Stable-Baselines3's network.
     """
 
-    def __init__(self, *, embedding: int, mask_consumed: bool, hidden: tuple[int, ...], **kwargs: Any) -> None:
+    def __init__(
+        self, *, embedding: int, mask_consumed: bool, hidden: tuple[int, ...], dueling: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(net_arch=[], **kwargs)
+        self.dueling = dueling
         extractor = self.features_extractor
         assert isinstance(extractor, ItemExtractor)
         self.q_net, latent = mlp(self.features_dim, hidden, nn.ReLU)
@@ -140,7 +144,10 @@ class ItemQNetwork(QNetwork):
     def forward(self, obs: Any) -> Tensor:
         """Values ``[B, M]``."""
         latent = self.q_net(self.features_extractor(obs))
-        return self.value(latent) + self.head.scores(latent, obs)[:, 0]  # type: ignore[no-any-return]
+        advantage = self.head.scores(latent, obs)[:, 0]
+        if self.dueling:
+            advantage = advantage - advantage.mean(1, keepdim=True)
+        return self.value(latent) + advantage  # type: ignore[no-any-return]
 
     def distribution(self, observation: Any, epsilon: float) -> EpsilonGreedy:
         """The epsilon-greedy distribution of each user's action."""
@@ -160,6 +167,7 @@ class ItemDQNPolicy(DQNPolicy):
         hidden: widths of the hidden layers.
         embedding: E, width of item embeddings, queries and keys.
         mask_consumed: whether items in the visible history may not be chosen.
+        dueling: see :class:`ItemQNetwork`.
         **kwargs: of Stable-Baselines3's policy.
     """
 
@@ -171,9 +179,12 @@ class ItemDQNPolicy(DQNPolicy):
         hidden: tuple[int, ...] = (64, 64),
         embedding: int = 32,
         mask_consumed: bool = False,
+        dueling: bool = False,
         **kwargs: Any,
     ) -> None:
-        self._item_arguments = {"hidden": hidden, "embedding": embedding, "mask_consumed": mask_consumed}
+        self._item_arguments = {
+            "hidden": hidden, "embedding": embedding, "mask_consumed": mask_consumed, "dueling": dueling,
+        }  # fmt: skip
         super().__init__(observation_space, action_space, lr_schedule, **kwargs)
 
     def make_q_net(self) -> QNetwork:
