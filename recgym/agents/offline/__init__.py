@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from recgym.agents.base import Policy
+from recgym.agents.constrained import CONSTRAINED_CONFIGS
+from recgym.agents.decision_transformer import DT4IERConfig, DTConfig
 from recgym.agents.offline.base import Learner, OfflineAgent, OfflineConfig
 from recgym.agents.offline.bc import BC, BCConfig
 from recgym.agents.offline.networks import ActorNetwork, Parts, StateNetwork, ValueNetwork
@@ -18,7 +20,9 @@ __all__ = [
     "problem_of", "check_served", "observation_space",
 ]  # fmt: skip
 
-OFFLINE_CONFIGS: dict[str, type[OfflineConfig]] = {config.name: config for config in (BCConfig, ReinforceConfig)}
+OFFLINE_CONFIGS: dict[str, type[OfflineConfig]] = {
+    config.name: config for config in (BCConfig, DTConfig, DT4IERConfig, ReinforceConfig, *CONSTRAINED_CONFIGS)
+}
 """The agents that learn from logs, by the names that the command line and checkpoints call them."""
 
 
