@@ -13,12 +13,12 @@ from torch import Tensor
 
 from recgym.encoders import FitConfig, SASRecConfig
 from recgym.evaluation.ranking import evaluate_ranking
+from recgym.files import read_json
 from recgym.types import History
 from reproductions.claims import RESULTS, Claim, write_result
 from reproductions.encoders.data import split_of
-from reproductions.encoders.models import RUNS
-from reproductions.encoders.runs import run_one, train_and_test
-from reproductions.encoders.summary import claims, done, gains
+from reproductions.encoders.runs import RUNS, run_one, train_and_test
+from reproductions.encoders.summary import claims, done, merged, notes, pairs
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,33 +29,42 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, default=Path("runs/encoders"), help="keeps finished runs")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="the folder of the data sets")
     parser.add_argument("--threads", type=int, default=2, help="of torch")
-    parser.add_argument("--only", default="", help="run those whose name, such as ml-1m_sasrec_0, contains this")
+    parser.add_argument(
+        "--only", default="", help="run those whose name, such as ml-1m_sasrec_0 or stream_hstu_0, contains this"
+    )
     parser.add_argument("--finished", action="store_true", help="run nothing: state what finished runs can decide")
     args = parser.parse_args(arguments)
     begun = time.perf_counter()
     args.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(args.threads)
+    out = args.out or (args.work / "quick.json" if args.quick else RESULTS / "encoders.json")
     if args.quick:
-        rows, made, notes = _quick(args.data)
+        rows, made, said = _quick(args.data)
+        seconds = time.perf_counter() - begun
     else:
         for run in () if args.finished else RUNS:
             if args.only in run.key:
-                row = run_one(run, args.work, args.data, args.threads)
-                print(
-                    f"{run.key}: HR@10 {row['hr@10']['mean']:.4f}, NDCG@10 {row['ndcg@10']['mean']:.4f}",
-                    file=sys.stderr,
-                )
-        finished = done(args.work)
-        rows = [run_one(run, args.work, args.data, args.threads) for run in finished]
-        made, notes = claims(rows, args.work), [f"{len(finished)} of {len(RUNS)} runs are done"]
-        rows = [*rows, *gains(args.work)]
-    out = args.out or (args.work / "quick.json" if args.quick else RESULTS / "encoders.json")
+                _say(run.key, run_one(run, args.work, args.data, args.threads))
+        rows = _rows(out, args.work, args.data, args.threads)
+        made, said = claims(rows), notes(rows)
+        seconds = sum(row.get("seconds", 0.0) for row in rows)
     # Where the result goes and what it was made from say nothing about it.
     flags = [f"--{name}" for name in ("quick", "finished") if getattr(args, name)]
     command = " ".join(["python -m reproductions.encoders", *flags])
-    seconds = time.perf_counter() - begun if args.quick else sum(row.get("seconds", 0.0) for row in rows)
     seeds = sorted({row["seed"] for row in rows if "seed" in row})
-    return 0 if write_result(out, "encoders", command, seeds, seconds, rows, made, notes) else 1
+    return 0 if write_result(out, "encoders", command, seeds, seconds, rows, made, said) else 1
+
+
+def _rows(out: Path, work: Path, data: Path, threads: int) -> list[dict[str, Any]]:
+    """What is finished here, and what the result already holds of runs that are not, with the pairs of all that."""
+    known = read_json(out)["rows"] if out.exists() else []
+    rows = merged(known, [run_one(run, work, data, threads) for run in done(work)])
+    return merged(rows, list(pairs(rows, work)))
+
+
+def _say(name: str, row: dict[str, Any]) -> None:
+    found = (f"{metric} {row[metric]['mean']:.4f}" for metric in ("hr@10", "ndcg@10", "return") if metric in row)
+    print(f"{name}: {', '.join(found)}, {row['seconds']:.0f} s", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

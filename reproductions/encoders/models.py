@@ -16,7 +16,7 @@ from recgym.encoders.neighbours import ItemKNNConfig, MarkovConfig
 from recgym.encoders.rearec import Ensemble, ReaRecConfig
 from recgym.encoders.sigma import SIGMAConfig
 
-__all__ = ["BASELINES", "CONFIGS", "RUNS", "Run"]
+__all__ = ["BASELINES", "BASES", "CONFIGS", "TABLE", "Run"]
 
 _LONG = FitConfig(epochs=60, patience=8)
 _SMALL = FitConfig(epochs=60, patience=8, batch_size=32)
@@ -28,6 +28,13 @@ _SASREC = {
     "ml-100k": SASRecConfig(width=64, blocks=2, window=100, dropout=0.2, fit=_SMALL),
 }
 _HSTU = HSTUConfig(width=64, blocks=2, window=100, timed=False, fit=_SMALL)
+
+# What the papers add their parts to, with the settings of the papers or, where those say nothing, of the released code.
+_TWO_HEADS = {
+    "beauty": SASRecConfig(width=64, blocks=2, heads=2, window=50, dropout=0.5, fit=_SPARSE),
+    "ml-1m": SASRecConfig(width=64, blocks=2, heads=2, window=50, dropout=0.1, fit=replace(_LONG, batch_size=256)),
+}
+_ONE_BLOCK = SASRecConfig(width=64, blocks=1, window=50, dropout=0.5, fit=_SPARSE)
 
 CONFIGS: dict[str, dict[str, ModelConfig]] = {
     "sasrec": dict(_SASREC),
@@ -59,16 +66,31 @@ CONFIGS: dict[str, dict[str, ModelConfig]] = {
         "beauty": CAPEConfig(width=64, blocks=1, window=50, fit=_SPARSE),
         "ml-1m": CAPEConfig(width=64, blocks=2, window=200, fit=_LONG),
     },
-    "icsrec": {name: ICSRecConfig(base=_SASREC[name]) for name in ("beauty", "ml-1m")},
-    "mqsa-ted": {name: MQSATEDConfig(base=_SASREC[name]) for name in ("beauty", "ml-1m")},
-    "rearec-erl": {name: ReaRecConfig(base=_SASREC[name], learning=Ensemble()) for name in ("beauty", "ml-1m")},
-    "rearec-prl": {name: ReaRecConfig(base=_SASREC[name]) for name in ("beauty", "ml-1m")},
+    "sasrec-two-heads": dict(_TWO_HEADS),
+    "icsrec": {
+        "beauty": ICSRecConfig(base=_TWO_HEADS["beauty"], coarse=0.3, fine=0.1, intents=256),
+        "ml-1m": ICSRecConfig(base=_TWO_HEADS["ml-1m"], coarse=0.1, fine=0.1, intents=512),
+    },
+    "sasrec-one-block": {"beauty": _ONE_BLOCK},
+    "mqsa-ted": {"beauty": MQSATEDConfig(base=_ONE_BLOCK), "ml-1m": MQSATEDConfig(base=_SASREC["ml-1m"])},
+    "rearec-erl": {name: ReaRecConfig(base=base, learning=Ensemble()) for name, base in _TWO_HEADS.items()},
+    "rearec-prl": {name: ReaRecConfig(base=base) for name, base in _TWO_HEADS.items()},
     "mean-pool": {
         "beauty": MeanPoolConfig(window=50, fit=_SPARSE),
         "ml-1m": MeanPoolConfig(window=200, fit=_LONG),
     },
 }
 """Model -> data set -> settings."""
+
+BASES: dict[tuple[str, str], str] = {
+    ("beauty", "mqsa-ted"): "sasrec-one-block",
+    **{
+        (dataset, model): "sasrec-two-heads"
+        for dataset in _TWO_HEADS
+        for model in ("icsrec", "rearec-erl", "rearec-prl")
+    },
+}
+"""Data set and model -> the same without what the paper adds, of the same budget; where there is none, ``sasrec``."""
 
 
 BASELINES: dict[str, BaselineConfig] = {
@@ -82,11 +104,11 @@ BASELINES: dict[str, BaselineConfig] = {
 
 @dataclass(frozen=True)
 class Run:
-    """One cell of the table.
+    """One cell of the table, or one arm of what stands beside it.
 
     Attributes:
-        dataset: name in :data:`reproductions.encoders.data.DATASETS`.
-        model: name in :data:`CONFIGS` or :data:`BASELINES`.
+        dataset: name in :data:`reproductions.encoders.data.DATASETS`, or ``"stream"`` or ``"loop"``.
+        model: name in :data:`CONFIGS` or :data:`BASELINES`, or an arm of the stream or the loop.
         seed: root seed.
     """
 
@@ -112,5 +134,5 @@ def _runs() -> tuple[Run, ...]:
     )
 
 
-RUNS = _runs()
-"""All of them, in the order in which they are run."""
+TABLE = _runs()
+"""The cells of the table, in the order in which they are filled."""

@@ -1,4 +1,4 @@
-"""One run of the table: fit, choose the epoch, look at the test events once, keep what was found."""
+"""One run: fit, choose the epoch, look at the test events once, keep what was found; and what there is to run."""
 
 import time
 from pathlib import Path
@@ -14,11 +14,15 @@ from recgym.encoders.settings import settings_to_json
 from recgym.evaluation.encoders import EncoderSplit, fit_encoder
 from recgym.evaluation.ranking import RankingProtocol, RankingQueries, RankingReport, evaluate_ranking
 from recgym.files import atomic_file
+from reproductions.encoders import loop, stream
 from reproductions.encoders.data import split_of
-from reproductions.encoders.models import BASELINES, CONFIGS, Run
+from reproductions.encoders.models import BASELINES, CONFIGS, TABLE, Run
 from reproductions.running import kept
 
-__all__ = ["per_query", "run_one", "train_and_test"]
+__all__ = ["RUNS", "per_query", "run_one", "train_and_test"]
+
+RUNS = (*TABLE, *stream.RUNS, *loop.RUNS)
+"""All of them, in the order in which they are run."""
 
 METRICS = ("hr@10", "ndcg@10", "coverage@10", "popularity_percentile_bias@10")
 
@@ -74,22 +78,32 @@ def run_one(run: Run, folder: Path, root: Path, threads: int) -> dict[str, Any]:
 
     def make() -> dict[str, Any]:
         torch.set_num_threads(threads)
-        split = split_of(run.dataset, root)
-        if run.model in BASELINES:
-            row, report = count_and_test(run.model, BASELINES[run.model], split)
-        else:
-            row, report = train_and_test(run.model, CONFIGS[run.model][run.dataset], split, run.seed)
-        found = report.per_query()
-        # The ranks go first: a row that stands says that they do.
+        row, found = _made(run, folder, root)
+        # What pairs need goes first: a row that stands says that it does.
         with atomic_file(folder / f"{run.key}.npz") as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **{metric: found[metric] for metric in METRICS[:2]})  # type: ignore[arg-type]
+            np.savez_compressed(file, **found)  # type: ignore[arg-type]
         return {"dataset": run.dataset, **row}
 
     return kept(folder / f"{run.key}.json", make)
 
 
+def _made(run: Run, folder: Path, root: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The row of a run, and its metrics of each user."""
+    if run.dataset == "stream":
+        return stream.foretold(run)
+    if run.dataset == "loop":
+        return loop.played(run, folder)
+    split = split_of(run.dataset, root)
+    if run.model in BASELINES:
+        row, report = count_and_test(run.model, BASELINES[run.model], split)
+    else:
+        row, report = train_and_test(run.model, CONFIGS[run.model][run.dataset], split, run.seed)
+    found = report.per_query()
+    return row, {metric: found[metric] for metric in METRICS[:2]}
+
+
 def per_query(run: Run, folder: Path, metric: str) -> np.ndarray | None:
-    """A metric of each test query, in the order of users; None if the run is not done."""
+    """A metric of each test user, in their order; None if the run is not done."""
     path = folder / f"{run.key}.npz"
     if not path.exists() or not (folder / f"{run.key}.json").exists():
         return None
