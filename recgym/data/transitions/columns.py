@@ -65,9 +65,9 @@ def point_columns(problem: Problem) -> dict[str, tuple[type[np.generic], tuple[i
     k, f = problem.slate_size, len(problem.schema)
     preference = problem.action == "preference"
     return {
-        "user": (np.int64, ()), "clock_s": (np.float64, ()), "time_s": (np.float64, ()), "session": (np.int32, ()), "step": (np.int32, ()),
-        "session_step": (np.int32, ()), "away_s": (np.float64, ()), "first_event": (np.int64, ()),
-        "last_event": (np.int64, ()), "profile": (np.float32, (problem.profile,)),
+        "user": (np.int64, ()), "clock_s": (np.float64, ()), "time_s": (np.float64, ()), "session": (np.int32, ()),
+        "step": (np.int32, ()), "session_step": (np.int32, ()), "away_s": (np.float64, ()),
+        "first_event": (np.int64, ()), "last_event": (np.int64, ()), "profile": (np.float32, (problem.profile,)),
         "candidates": (np.int32, (problem.num_candidates if problem.candidates_vary else 0,)),
         "flat": (np.float32, (problem.flat,)),
         "action": (np.float32, (problem.features,)) if preference else (np.int32, (k,)),
