@@ -94,15 +94,28 @@ class Critics(nn.Module):
         """The values."""
         return torch.cat([network(observation) for network in self.networks], 1)
 
-    def errors(self, sample: Sample, rewards: Float32[Tensor, "B V"]) -> Float32[Tensor, "B V"]:
-        """``r + gamma V(s') - V(s)``: the advantage of the logged action; only V(s) carries a gradient."""
-        going = sample.going[:, None] * self.gammas
-        target = rewards
-        if bool((self.gammas > 0).any()):
-            with torch.no_grad():
-                target = rewards + going * self(sample.next_observation)
-        errors: Tensor = target - self(sample.observation)
-        return errors
+    def errors(self, sample: Sample, rewards: Float32[Tensor, "B U"]) -> Float32[Tensor, "B U"]:
+        """``r + gamma V(s') - V(s)``: the advantages of the logged actions; only V(s) carries a gradient.
+
+        Args:
+            sample: steps.
+            rewards: of the first U returns; those left out are not looked at.
+        """
+        found, begin = [], 0
+        for network in self.networks:
+            values: Tensor = network(sample.observation)
+            end = min(begin + values.shape[1], rewards.shape[1])
+            gammas = self.gammas[begin:end]
+            target = rewards[:, begin:end]
+            if bool((gammas > 0).any()):
+                with torch.no_grad():
+                    ahead = network(sample.next_observation)[:, : end - begin]
+                target = target + gammas * sample.going[:, None] * ahead
+            found.append(target - values[:, : end - begin])
+            begin = end
+            if begin == rewards.shape[1]:
+                break
+        return torch.cat(found, 1)
 
 
 def capped_ratio(

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float32
+from scipy.optimize import nnls
 from torch import Tensor, nn
 
 from recgym.agents.constrained.actor_critic import ActorCritic, Step
@@ -68,31 +70,26 @@ class MinNorm(nn.Module):
         if self.normalise:
             lengths = matrix.norm(dim=1).clamp(min=1e-12)
             losses, matrix = losses / lengths, matrix / lengths[:, None]
-        return min_norm(matrix @ matrix.T) @ losses
+        return min_norm((matrix @ matrix.T).detach()) @ losses
 
     def adapt(self, step: Step, rate: Float32[Tensor, "R"]) -> Mapping[str, Tensor]:
         """See :class:`recgym.agents.constrained.actor_critic.Rule`; nothing is learned."""
         return {}
 
 
-def min_norm(products: Float[Tensor, "R R"], steps: int = 100) -> Float[Tensor, "R"]:
-    """Weights, not negative and of sum 1, that make ``a' G a`` smallest, by Frank-Wolfe with exact line search.
+def min_norm(products: Float[Tensor, "R R"]) -> Float[Tensor, "R"]:
+    """Weights a, not negative and of sum 1, that make ``a' G a`` smallest.
+
+    With ``G = V' V`` the least squares problem ``|V x|^2 + (sum x - 1)^2``, x not negative, has its solution at
+    ``x = s a`` for some s, so an exact solver of it is one for the weights.
 
     Args:
         products: G, scalar products of all pairs of vectors.
-        steps: at most.
     """
-    count = products.shape[0]
-    weights = torch.full((count,), 1 / count, dtype=products.dtype)
-    for _ in range(steps):
-        slopes = products @ weights
-        corner = int(slopes.argmin())
-        now, there, across = weights @ slopes, products[corner, corner], slopes[corner]
-        bend = now - 2 * across + there
-        gap = float(now - across)
-        if gap <= 1e-7 * float(now) or float(bend) <= 0:
-            break
-        share = min(gap / float(bend), 1.0)
-        weights = weights * (1 - share)
-        weights[corner] += share
-    return weights
+    values, vectors = torch.linalg.eigh(products.double())
+    root = values.clamp(min=0).sqrt()[:, None] * vectors.T
+    # Of a length near 1, so that neither part of the sum drowns the other.
+    root = root / products.diagonal().double().max().clamp(min=1e-30).sqrt()
+    count = len(products)
+    solved, _ = nnls(np.vstack([root.numpy(), np.ones(count)]), np.append(np.zeros(count), 1.0))
+    return torch.from_numpy(solved / solved.sum()).to(products.dtype)

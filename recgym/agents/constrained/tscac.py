@@ -140,7 +140,7 @@ class TSCAC:
         """The main policy; the auxiliary ones stay as they are."""
         log_policy = self.actor(sample.observation).log_prob(sample.action)
         ratio = capped_ratio(log_policy.detach(), sample.log_behaviour, self.config.basis.ratio_cap)
-        errors = self.critics.errors(sample, sample.responses)[:, 0]
+        errors = self.critics.errors(sample, sample.responses[:, :1])[:, 0]
         critic_loss = (ratio * errors.square()).mean()
         descend(self.optimisers["critic"], critic_loss)
         with torch.no_grad():
