@@ -10,7 +10,7 @@ from torch import Tensor
 from recgym.arrays import where_rows
 from recgym.encoders import Batch, Catalogue, Event, ModelConfig, NextItemModel, Sequences, seeded
 
-__all__ = ["check_encoder", "encoder_sequences"]
+__all__ = ["check_encoder", "encoder_model", "encoder_sequences"]
 
 _CLOSE = 1e-5
 
@@ -28,6 +28,17 @@ def encoder_sequences(seed: int, users: int = 12, num_items: int = 40, longest: 
         rng.integers(0, num_items, events), start, num_items, time_s,
         rng.integers(0, 3, (events, 2)).astype(np.float32), owner * 1000 + np.arange(events) // 4,
     )  # fmt: skip
+
+
+def encoder_model(config: ModelConfig, sequences: Sequences, seed: int) -> NextItemModel:
+    """A model for the histories, away from a beginning at which parts that start as zero would not be tested."""
+    with seeded(seed, "check encoder"):
+        model = config.build(Catalogue.of(sequences)).eval()
+        for parameter in model.parameters():
+            parameter.data += 0.05 * torch.randn_like(parameter)
+        if isinstance(weight := getattr(model.encoder.items, "weight", None), Tensor):
+            weight.data[sequences.num_items] = 0.0
+    return model
 
 
 def check_encoder(config: ModelConfig, seed: int = 0) -> None:
@@ -51,14 +62,7 @@ def check_encoder(config: ModelConfig, seed: int = 0) -> None:
         AssertionError: with what was found and what was expected.
     """
     sequences = encoder_sequences(seed)
-    catalogue = Catalogue.of(sequences)
-    with seeded(seed, "check encoder"):
-        model = config.build(catalogue).eval()
-        # Away from a beginning at which parts that start as zero would not be tested.
-        for parameter in model.parameters():
-            parameter.data += 0.05 * torch.randn_like(parameter)
-        if isinstance(weight := getattr(model.encoder.items, "weight", None), Tensor):
-            weight.data[sequences.num_items] = 0.0
+    model = encoder_model(config, sequences, seed)
     batch = sequences.histories(np.arange(sequences.num_users), config.window)
     with torch.no_grad():
         _check_causality(model, batch)

@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import pack_padded_sequence
 
 from recgym.agents.sb3.distributions import FORBIDDEN
 from recgym.agents.sb3.networks import ItemTable, allowed_candidates
@@ -58,17 +57,20 @@ class ListEncoder(nn.Module):
         """One vector a list; what stands where nothing is does not matter."""
         ids = torch.where(there, items, self.items.num_items)
         order = there.long().argsort(stable=True, dim=1, descending=True)  # left-aligned, in the order that they came
+        lists = ids.gather(1, order)
+        if not self.training:  # all columns of all lists, so that no list has a part in the rounding of another
+            return self._last(lists)
         # Neighbouring steps of a user often have the same history, which then is read once.
-        lists, which = ids.gather(1, order).unique_consecutive(dim=0, return_inverse=True)
+        longest = max(int(there.sum(1).max()), 1)
+        lists, which = lists[:, :longest].unique_consecutive(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
+        return self._last(lists)[which]
+
+    def _last(self, lists: Int64[Tensor, "m J"]) -> Float32[Tensor, "m d"]:
+        """The state after the last item of each left-aligned list."""
         lengths = (lists != self.items.num_items).sum(1)
-        out = torch.zeros((len(lists), self.gru.hidden_size), device=items.device)
-        some = lengths > 0
-        if bool(some.any()):
-            longest = int(lengths.max())
-            vectors = self.items(lists[some, :longest])
-            packed = pack_padded_sequence(vectors, lengths[some].cpu(), batch_first=True, enforce_sorted=False)
-            out = out.index_put((some.nonzero()[:, 0],), self.gru(packed)[1][0])
-        return out[which]
+        states, _ = self.gru(self.items(lists))
+        last = states[torch.arange(len(lists), device=lists.device), (lengths - 1).clamp(min=0)]
+        return torch.where(lengths[:, None] > 0, last, 0.0)
 
 
 class SlateDecoder(nn.Module):
@@ -109,7 +111,7 @@ class SlateDecoder(nn.Module):
             forbidden = ~allowed_candidates(observation, self.items.num_items)
 
         def scores(state: Tensor) -> Tensor:
-            found = (vectors @ self.query(state)[:, :, None])[:, :, 0] / state.shape[1] ** 0.5
+            found: Tensor = (vectors @ self.query(state)[:, :, None])[:, :, 0] / state.shape[1] ** 0.5
             return found.masked_fill(forbidden, FORBIDDEN)
 
         def onward(state: Tensor, pick: Tensor) -> Tensor:

@@ -88,6 +88,8 @@ class DT4IERNetwork(nn.Module):
         ValueError: there is no history, actions are not items, or an encoder was asked for.
     """
 
+    low: Tensor
+
     def __init__(self, config: DT4IERConfig, parts: Parts) -> None:
         super().__init__()
         problem, d = parts.problem, config.core.width
@@ -99,6 +101,7 @@ class DT4IERNetwork(nn.Module):
         self.clicks, self.clicked = config.clicks, _clicked_channel(problem)
         self.core = Core(config.core)
         self.returns = Returns(config.returns, len(columns_of(problem)))
+        self.register_buffer("low", torch.zeros(config.returns.parts))
         self.from_returns = config.embedding.build(config.returns.parts, d)
         self.balance = BalanceNetwork(problem.profile, config.returns.parts) if config.balance else None
         self.items = ItemVectors(parts.item_features, d)
@@ -168,7 +171,6 @@ class DT4IER:
     def __init__(self, config: DT4IERConfig, parts: Parts) -> None:
         self.config = config
         self.module: DT4IERNetwork = DT4IERNetwork(config, parts)
-        self.module.register_buffer("low", torch.zeros(config.returns.parts))
         self.trainer = Trainer(self.module, self.module.returns, parts.problem, config.optimiser)
         self.optimisers: dict[str, torch.optim.Optimizer] = {"optimiser": self.trainer.optimiser}
 
@@ -177,7 +179,7 @@ class DT4IER:
         returns = self.module.returns
         returns.look(store, self.config.quantile)
         low = np.quantile(returns.of(store).episodes, self.config.low, axis=0)
-        self.module.low.copy_(torch.from_numpy(low))  # type: ignore[operator,union-attr]
+        self.module.low.copy_(torch.from_numpy(low))
 
     def _negatives(self, store: TransitionStore, rows: Int64[np.ndarray, "B"]) -> Bool[Tensor, "B"]:
         """Which windows are of episodes that brought little of both."""

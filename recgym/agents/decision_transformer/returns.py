@@ -49,7 +49,8 @@ class TaskReturn:
                 f"{store.problem.name}: a policy must see its rewards, and these are not weighted sums of "
                 f"{', '.join(columns_of(store.problem)[:-1])}: such sums explain {1 - missed / total:.3f} of them"
             )
-        return weights[None]
+        row: np.ndarray = weights[None]
+        return row
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class OneSum:
         """See :class:`ReturnKind`."""
         both = _two(self.feedback, store.problem)
         mean = np.abs(_rewards(store, both).sum(0)) / len(store.episodes)
-        return (both / np.where(mean > 0, mean, 1.0)[:, None]).sum(0, keepdims=True)
+        total: np.ndarray = (both / np.where(mean > 0, mean, 1.0)[:, None]).sum(0, keepdims=True)
+        return total
 
 
 def _two(feedback: tuple[tuple[str, float], ...], problem: Problem) -> Float64[np.ndarray, "2 C"]:
