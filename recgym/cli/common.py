@@ -4,13 +4,14 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Cell", "console", "flag_value", "jsonable", "print_json", "table"]
+__all__ = ["Cell", "asked_otherwise", "console", "flag_value", "jsonable", "print_json", "table"]
 
 Cell = str | int | float | None
 
@@ -58,6 +59,17 @@ def flag_value(flags: Sequence[str], flag: str, default: str) -> str:
         if word.startswith(f"{flag}="):
             return word.removeprefix(f"{flag}=")
     return default
+
+
+def asked_otherwise(asked: Any, saved: Any) -> str:
+    """Settings that were given other than their default and other than the saved ones, with the saved values."""
+    default = type(asked)()
+    differing = [
+        f"{f.name} is {getattr(saved, f.name)}"
+        for f in fields(asked)
+        if getattr(asked, f.name) not in (getattr(default, f.name), getattr(saved, f.name))
+    ]
+    return ", ".join(differing)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:

@@ -63,7 +63,8 @@ VERBS = (
     Entry(("encoder", "recommend"), "recgym.cli.encoder:Recommend", "What an encoder would recommend to users"),
     Entry(("envs", "list"), "recgym.cli.envs:ListEnvs", "The registered environments"),
     Entry(("envs", "check"), "recgym.cli.envs:CheckEnvs", "Run the contract checks on environments"),
-    Entry(("train",), "recgym.cli.train:Train", "Train an agent on an environment"),
+    Entry(("record",), "recgym.cli.record:Record", "Let a policy serve simulated users, and keep every step"),
+    Entry(("train",), "recgym.cli.train:Train", "Train an agent on an environment, or with --log on recorded steps"),
     Entry(("evaluate",), "recgym.cli.evaluate:Evaluate", "Roll policies out and compare them"),
     Entry(("report",), "recgym.cli.report:Report", "Render the results of a run as one HTML page"),
 )

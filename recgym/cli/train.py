@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
 import tyro
 
-from recgym.agents.loading import CONFIGS, Agent, AnyConfig, load_agent, make_agent
+from recgym.agents.loading import CONFIGS, D3RLPY, Agent, AnyConfig, load_agent, make_agent
+from recgym.agents.offline import OFFLINE_CONFIGS
 from recgym.agents.sb3.checkpoints import find_checkpoint
 from recgym.agents.sb3.config import plain_settings
-from recgym.cli.common import console, flag_value, print_json, table
+from recgym.cli.common import asked_otherwise, console, flag_value, print_json, table
+from recgym.cli.train_offline import TrainOffline
 from recgym.envs import Task, make_task
 from recgym.files import check_writable, write_json
 
@@ -24,6 +26,8 @@ Config = TypeVar("Config", bound=AnyConfig)
 @dataclass(frozen=True)
 class Train(Generic[Config]):
     """Train an agent and keep its checkpoints; --agent NAME --help lists the settings of that agent.
+
+    With --log DIR in place of --env the agent learns from recorded steps; --log DIR --help lists the flags.
 
     Attributes:
         env: id of the environment.
@@ -62,18 +66,23 @@ class Train(Generic[Config]):
     quiet: bool = False
 
     @classmethod
-    def parse(cls, flags: Sequence[str], prog: str) -> "Train[Any]":
-        """Read the flags; which there are depends on the agent that they name.
+    def parse(cls, flags: Sequence[str], prog: str) -> "Train[Any] | TrainOffline[Any]":
+        """Read the flags; which there are depends on the agent that they name, and on whether there is a log.
 
         Raises:
             ValueError: there is no such agent.
         """
+        if flag_value(flags, "--log", ""):
+            return TrainOffline.parse(flags, prog)
         name = flag_value(flags, "--agent", Train.agent)
+        if name in OFFLINE_CONFIGS or name.startswith(D3RLPY):
+            raise ValueError(f"{name} learns from a log: give --log DIR in place of --env")
         if name not in CONFIGS:
             raise ValueError(f"there is no agent {name!r}; there are: {', '.join(CONFIGS)}")
-        config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+        config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes, tyro.conf.EnumChoicesFromValues)
         verb: Any = Train[CONFIGS[name]]  # type: ignore[valid-type] # the class with that agent's settings
-        return tyro.cli(verb, args=flags, prog=prog, config=config)
+        parsed: Train[Any] = tyro.cli(verb, args=flags, prog=prog, config=config)
+        return parsed
 
     def run(self) -> int:
         """Train, write the result and print it; returns the exit status 0."""
@@ -128,7 +137,7 @@ class Train(Generic[Config]):
                 f"{self.out} was begun with the environment settings {_settings_text(agent.env_kwargs)}, "
                 f"found {_settings_text(kwargs)}: --resume needs the same --env-kwargs"
             )
-        differing = _asked_otherwise(self.settings, agent.config)
+        differing = asked_otherwise(self.settings, agent.config)
         if differing:
             raise ValueError(f"{self.out} was begun with other settings: {differing}; --resume keeps those it has")
         return agent
@@ -143,17 +152,6 @@ class Train(Generic[Config]):
             "seconds": {"total": round(seconds, 2)},
             "learning_curve": curve,
         }  # fmt: skip
-
-
-def _asked_otherwise(asked: Any, saved: Any) -> str:
-    """Settings that were given other than their default and other than the saved ones, with the saved values."""
-    default = type(asked)()
-    differing = [
-        f"{f.name} is {getattr(saved, f.name)}"
-        for f in fields(asked)
-        if getattr(asked, f.name) not in (getattr(default, f.name), getattr(saved, f.name))
-    ]
-    return ", ".join(differing)
 
 
 def _settings_text(settings: dict[str, Any]) -> str:

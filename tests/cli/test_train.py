@@ -88,7 +88,8 @@ def test_resume_keeps_to_the_environment_it_was_begun_with(tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--env", ENV, "--agent", "reinforce"], "there is no agent 'reinforce'; there are: ppo, a2c, dqn, sac, td3"),
+        (["--env", ENV, "--agent", "sarsa"], "there is no agent 'sarsa'; there are: ppo, a2c, dqn, sac, td3"),
+        (["--env", ENV, "--agent", "bc"], "bc learns from a log: give --log DIR in place of --env"),
         (["--env", ENV, "--agent=x"], "there is no agent 'x'"),
         (["--env", "recgym/Nowhere-v0"], "there is no environment 'recgym/Nowhere-v0'; there are: recgym/"),
         (["--env", ENV, "--agent", "sac"], "sac needs preference vectors"),
