@@ -86,7 +86,10 @@ class SlateQ:
         with seeded(seed, "weights"):
             self._network = SlateQNetwork(task, config)
         self._label = copy.deepcopy(self._network).requires_grad_(False)
-        self._optimiser = torch.optim.Adam(self._network.parameters(), lr=config.learning_rate)
+        self._rates = (config.learning_rate, config.choice_rate)
+        self._optimiser = torch.optim.Adam(
+            [{"params": group, "lr": rate} for group, rate in zip(self._network.groups(), self._rates, strict=True)]
+        )
         self._replay = Replay(config.buffer_size, num_envs)
         self._updates = 0
         self._generator = make_generator(seed, "learner")
@@ -142,8 +145,9 @@ class SlateQ:
         if learns:
             if self._updates == 0:
                 self._set_unit()
-            for settings in self._optimiser.param_groups:
-                settings["lr"] = config.learning_rate * (config.final_rate + (1 - config.final_rate) * (1 - share))
+            left = config.final_rate + (1 - config.final_rate) * (1 - share)
+            for settings, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
+                settings["lr"] = rate * left
             for _ in range(config.updates):
                 self._update()
         since = self.steps - (self.curve.points[-1].steps if self.curve.points else 0)
@@ -178,7 +182,7 @@ class SlateQ:
         batch = self._replay.sample(self.config.batch_size, self._generator)
         found = losses(self._network, self._label, batch, self.config)
         self._optimiser.zero_grad(set_to_none=True)
-        (found.value + self.config.choice_weight * found.choice).backward()  # type: ignore[no-untyped-call]
+        (found.value + found.choice).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), self.config.max_grad_norm)
         self._optimiser.step()
         self.losses = Losses(found.value.detach(), found.choice.detach())

@@ -37,7 +37,7 @@ class SlateQConfig:
     The loss of a transition in which i was picked (the null item if nothing was), with the weights of the label network
     marked by a bar and A' the next slate of ``learning``:
 
-    ``(r + gamma Q_label(s', A') - Q(s, i))^2 / u^2 - choice_weight log P(i | s, A)``
+    ``(r + gamma Q_label(s', A') - Q(s, i))^2 / u^2 - log P(i | s, A)``
 
     u is a fixed unit that makes values about 1, set from the first random steps. A' is found with the network that
     learns and judged with the label network (double Q-learning) unless ``double`` is off.
@@ -55,9 +55,9 @@ class SlateQConfig:
         updates: gradient steps after each step of all users; with ``batch_size`` and the number of users side by side,
             how often a transition is learned from.
         label_every: gradient steps after which the label network is made equal to the one that learns.
-        learning_rate: step size of Adam at the start.
-        final_rate: share of it that is left at the end; it falls linearly with the steps learned.
-        choice_weight: weight of the choice model's loss.
+        learning_rate: step size of Adam at the start, for the values.
+        choice_rate: the same for the choice model, which learns from certain targets and may take larger steps.
+        final_rate: share of both that is left at the end; they fall linearly with the steps learned.
         max_grad_norm: gradients are scaled down to this norm.
         first_epsilon: share of random slates when learning begins.
         epsilon: share of random slates at the end, and of the policy where it is not greedy.
@@ -78,8 +78,8 @@ class SlateQConfig:
     updates: int = 4
     label_every: int = 200
     learning_rate: float = 1e-3
+    choice_rate: float = 3e-2
     final_rate: float = 0.05
-    choice_weight: float = 1.0
     max_grad_norm: float = 10.0
     first_epsilon: float = 1.0
     epsilon: float = 0.05
@@ -96,7 +96,7 @@ class SlateQConfig:
         for name in ("gamma", "final_rate", "first_epsilon", "epsilon", "exploration"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in [0, 1], found {getattr(self, name)}")
-        for name in ("learning_rate", "choice_weight", "max_grad_norm"):
+        for name in ("learning_rate", "choice_rate", "max_grad_norm"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, found {getattr(self, name)}")
         if any(width < 1 for width in self.hidden):

@@ -54,8 +54,10 @@ class SlateQNetwork(nn.Module):
     """Choice model and values of items over one state vector, which both learn.
 
     ==================  ================================================================================================
-    weight              ``v_i = softplus(query(x) . key(i) / sqrt(E))``, ``v_0 = softplus(w . x + b)``: positive, and
-                        general enough for the logit and the proportional models of choice
+    weight              ``v_i = softplus(query(x) . key(i) / sqrt(E) + a profile . features(i))``,
+                        ``v_0 = softplus(w . x + b)``: positive, and general enough for the logit and the proportional
+                        models of choice; the second term where profile and item features are of one width, as interests
+                        in topics are
     value               ``Q(s, i) = u (base(h) + query(h) . key(i) / sqrt(E))``, ``Q(s, null) = u base(h)``, with h the
                         hidden layers over x; a null item without worth has 0 in place of it
     ==================  ================================================================================================
@@ -79,8 +81,16 @@ class SlateQNetwork(nn.Module):
         self.gain = PointerHead(latent, 1, items, config.embedding, task.mask_consumed)
         self.weight = PointerHead(width, 1, items, config.embedding, task.mask_consumed)
         self.null_weight = nn.Linear(width, 1)
+        self.match = _Match(task) if task.model.profile_size == task.model.item_features.shape[1] else None
         self.null_learned = config.null_item is NullItem.LEARNED
         self.register_buffer("unit", torch.ones(()))
+
+    def groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """The parameters of the values, what the state is made of included, and those of the choice model."""
+        choice = [*self.weight.parameters(), *self.null_weight.parameters()]
+        choice += [] if self.match is None else list(self.match.parameters())
+        own = {id(parameter) for parameter in choice}
+        return [parameter for parameter in self.parameters() if id(parameter) not in own], choice
 
     def forward(self, observation: Mapping[str, Tensor]) -> Outlook:
         """What the network says of each user."""
@@ -90,13 +100,41 @@ class SlateQNetwork(nn.Module):
         base = self.base(latent)
         gain = self.gain.scores(latent, seen)[:, 0]
         null_value = base[:, 0] if self.null_learned else torch.zeros_like(base[:, 0])
+        liking = self.weight.scores(state, seen)[:, 0]
+        if self.match is not None:
+            liking = liking + self.match(seen)
         pickings = Pickings(
-            functional.softplus(self.weight.scores(state, seen)[:, 0]) + _LEAST_WEIGHT,
+            functional.softplus(liking) + _LEAST_WEIGHT,
             functional.softplus(self.null_weight(state)[:, 0]) + _LEAST_WEIGHT,
             self.unit * (gain if self.null_learned else base + gain),
             self.gain.allowed(seen),
         )
         return Outlook(pickings, self.unit * null_value)
+
+
+class _Match(nn.Module):
+    """``a profile . features(i)``: how well items fit users, where both are described alike.
+
+    Args:
+        task: gives the features.
+    """
+
+    features: Tensor
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        features = torch.as_tensor(to_numpy(task.model.on("cpu").item_features), dtype=torch.float32)
+        # Row N is the padding id.
+        self.register_buffer("features", torch.cat([features, torch.zeros_like(features[:1])]))
+        self.scale = nn.Parameter(torch.zeros(()))
+
+    def forward(self, observation: Mapping[str, Tensor]) -> Float32[Tensor, "B M"]:
+        """The score of each candidate."""
+        profile = observation["profile"]
+        if "candidates" not in observation:
+            return self.scale * profile @ self.features[:-1].T
+        offered = self.features[observation["candidates"].long()]
+        return self.scale * (offered @ profile[:, :, None])[:, :, 0]
 
 
 def _extractor(task: Task, width: int) -> ItemExtractor:
