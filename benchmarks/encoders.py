@@ -159,7 +159,7 @@ def _recbole(python: Path, file: Path, blocks: int, window: int) -> float:
     return float(json.loads(done.stdout.strip().splitlines()[-1])["events_per_s"])
 
 
-def _times(call: Callable[[], None], seconds: float, fewest: int = 5) -> np.ndarray:
+def _times(call: Callable[[], None], seconds: float, fewest: int) -> np.ndarray:
     call()
     found: list[float] = []
     begun = time.perf_counter()
@@ -176,7 +176,7 @@ def _timing(what: str, users: int, events: int, counted: int, times: np.ndarray)
 
 
 @torch.no_grad()
-def steps(seconds: float, num_items: int = 10_000) -> list[Timing]:
+def steps(seconds: float, fewest: int, num_items: int = 10_000) -> list[Timing]:
     """One event of each user, and encoding the window anew."""
     catalogue = Catalogue.of(_random(num_items, 50, 60))
     found = []
@@ -187,11 +187,11 @@ def steps(seconds: float, num_items: int = 10_000) -> list[Timing]:
         with seeded(0, "benchmark"):
             encoder = config.build(catalogue).eval().encoder
         for users in (1, 1024):
-            found += _stepping(name, encoder, users, seconds)
+            found += _stepping(name, encoder, users, seconds, fewest)
     return found
 
 
-def _stepping(name: str, encoder: SequenceEncoder, users: int, seconds: float) -> list[Timing]:
+def _stepping(name: str, encoder: SequenceEncoder, users: int, seconds: float, fewest: int) -> list[Timing]:
     histories = _random(encoder.items.num_items, users, encoder.window).histories(np.arange(users), encoder.window)
     state = encoder.start(histories)
     event = Event(histories.items[:, 0])
@@ -204,8 +204,8 @@ def _stepping(name: str, encoder: SequenceEncoder, users: int, seconds: float) -
         encoder.final(Batch(histories.items, histories.mask))
 
     return [
-        _timing(f"{name}: one step", users, encoder.window, users, _times(step, seconds)),
-        _timing(f"{name}: the window anew", users, encoder.window, users, _times(anew, seconds)),
+        _timing(f"{name}: one step", users, encoder.window, users, _times(step, seconds, fewest)),
+        _timing(f"{name}: the window anew", users, encoder.window, users, _times(anew, seconds, fewest)),
     ]
 
 
@@ -214,10 +214,10 @@ def _random(num_items: int, users: int, events: int) -> Sequences:
     return Sequences(items, np.arange(users + 1) * events, num_items)
 
 
-def lengths(seconds: float, longest: int) -> list[Timing]:
+def lengths(seconds: float, fewest: int, growing: tuple[int, ...]) -> list[Timing]:
     """Forward and backward of 8 histories at growing lengths, for models of one size."""
     found = []
-    for events in [length for length in LENGTHS if length <= longest]:
+    for events in growing:
         models: dict[str, ModelConfig] = {
             "HSTU": HSTUConfig(width=64, heads=2, window=events, timed=False, dropout=0.0),
             "softmax Transformer": SASRecConfig(width=64, heads=2, window=events, dropout=0.0),
@@ -227,7 +227,7 @@ def lengths(seconds: float, longest: int) -> list[Timing]:
             sequences = _random(1000, 8, events)
             with seeded(0, "benchmark"):
                 model = config.build(Catalogue.of(sequences)).train()
-            times = _times(_pass(model, sequences.histories(np.arange(8), events)), seconds)
+            times = _times(_pass(model, sequences.histories(np.arange(8), events)), seconds, fewest)
             found.append(_timing(f"{name}: forward and backward", 8, events, 8 * events, times))
     return found
 
@@ -251,8 +251,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="where the result goes")
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
-    seconds, updates, repeats = (0.05, 1, 1) if args.quick else (3.0, 4, 5)
-    timings = [*steps(seconds), *lengths(seconds, 256 if args.quick else max(LENGTHS))]
+    seconds, fewest, updates, repeats = (0.05, 1, 1, 1) if args.quick else (3.0, 5, 4, 5)
+    timings = [*steps(seconds, fewest), *lengths(seconds, fewest, LENGTHS[:1] if args.quick else LENGTHS)]
     ratios = training(args.data, updates, repeats, args.recbole) if args.data.exists() else []
     body = machine() | {"rows": [asdict(row) for row in timings], "ratios": [asdict(ratio) for ratio in ratios]}
     if not args.quick or args.out:

@@ -34,16 +34,16 @@ def fitted(log: InteractionLog) -> FittedEncoder:
     return FittedEncoder("sasrec", config, catalogue, model.eval(), log.item_ids, log.schema.names)
 
 
-def main(steps: int, users: int) -> None:
+def main(steps: int, users: int, envs: int) -> None:
     task = make_task("recgym/ShortVideo-v0", {})
     log = rollout(RandomPolicy(action_spec(task)), task, users=5 * users, seeds=(0,), record=True).to_log()
     encoder = fitted(log)
     agents = {
-        "mean of the history": SB3Agent(PPOConfig(), task, seed=0),
+        "mean of the history": SB3Agent(PPOConfig(), task, envs, seed=0),
         # Inside the environment, moved on video by video.
-        "frozen encoder": SB3Agent(PPOConfig(), encoded_task(task, encoder), seed=0),
+        "frozen encoder": SB3Agent(PPOConfig(), encoded_task(task, encoder), envs, seed=0),
         # Inside the policy, whose gradient it takes; the visible history is encoded anew each time, which is slower.
-        "encoder that learns": SB3Agent(PPOConfig(), task, seed=0, encoder=encoder),
+        "encoder that learns": SB3Agent(PPOConfig(), task, envs, seed=0, encoder=encoder),
     }
     for name, agent in agents.items():
         agent.learn(steps)
@@ -55,5 +55,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=500_000)
     parser.add_argument("--users", type=int, default=1000)
+    parser.add_argument("--envs", type=int, default=256, help="users side by side while learning")
     arguments = parser.parse_args()
-    main(arguments.steps, arguments.users)
+    main(arguments.steps, arguments.users, arguments.envs)

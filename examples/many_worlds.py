@@ -4,6 +4,7 @@ import argparse
 
 import recgym  # noqa: F401 - registers the environments
 from recgym.agents import RandomPolicy, RecurrentPPO, RecurrentPPOConfig, Sim2RecConfig
+from recgym.agents.recurrent import WorldConfig
 from recgym.envs import make_task
 from recgym.evaluation import action_spec, rollout
 
@@ -11,14 +12,17 @@ LOW, HIGH, UNSEEN = (6.0, 7.0, 8.0), (20.0, 21.0), 14.0
 GROUP = 60
 
 
-def main(steps: int, users: int) -> None:
+def main(steps: int, users: int, first: int) -> None:
     # One pay-off a row of the batch: 60 users share a world, and are told apart by info["group"] alone.
     worlds = [choc for choc in (*LOW, *HIGH) for _ in range(GROUP)]
     task = make_task("recgym/LongTermSatisfaction-v0", {"choc": worlds})
     unseen = make_task("recgym/LongTermSatisfaction-v0", {"choc": UNSEEN})
 
     learner = RecurrentPPOConfig(ordered=True, gae_lambda=0.98, learning_rate=1.5e-3)
-    arms: dict[str, RecurrentPPOConfig | Sim2RecConfig] = {"memory alone": learner, "Sim2Rec": Sim2RecConfig(learner)}
+    arms: dict[str, RecurrentPPOConfig | Sim2RecConfig] = {
+        "memory alone": learner,
+        "Sim2Rec": Sim2RecConfig(learner, WorldConfig(first_updates=first)),
+    }
     for name, config in arms.items():
         agent = RecurrentPPO(config, task, num_envs=len(worlds), seed=0)
         agent.learn(steps)
@@ -33,5 +37,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=2_000_000)
     parser.add_argument("--users", type=int, default=600)
+    parser.add_argument("--first", type=int, default=300, help="updates of what knows worlds, before the policy learns")
     arguments = parser.parse_args()
-    main(arguments.steps, arguments.users)
+    main(arguments.steps, arguments.users, arguments.first)

@@ -281,9 +281,12 @@ def test_every_face_and_a_rollout() -> None:
 
 
 def test_the_contract_of_environments_holds() -> None:
-    settings = {"mask_consumed": True, "slate_size": 2, "patience": 1.0}
-    task = make_task("recgym/ShortVideo-v0", settings)
-    check_environment("recgym/ShortVideo-v0", encoder=encoder_for(task, CONFIGS["learned, exceeded"]), **settings)
+    settings = {"mask_consumed": True, "patience": 1.0}
+    encoder = encoder_for(
+        make_task("recgym/ShortVideo-v0", settings),
+        SASRecConfig(width=8, window=5, blocks=1, rotary=True, events=EVENTS),
+    )
+    check_environment("recgym/ShortVideo-v0", encoder=encoder, **settings)
 
 
 def test_a_setting_of_every_environment(tmp_path: Path) -> None:

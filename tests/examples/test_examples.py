@@ -10,8 +10,8 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 FLAGS = {
     "train_long_term.py": ("--steps", "40000", "--users", "50"),
-    "many_worlds.py": ("--steps", "60000", "--users", "120"),
-    "encoder_state.py": ("--steps", "8000", "--users", "100"),
+    "many_worlds.py": ("--steps", "40000", "--users", "60", "--first", "20"),
+    "encoder_state.py": ("--steps", "2000", "--users", "50", "--envs", "32"),
 }
 
 
