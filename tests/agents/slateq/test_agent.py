@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from recgym.agents import CONFIGS, SlateQ, SlateQConfig, load_agent, make_agent
 from recgym.agents.base import ActionSpec
 from recgym.agents.slateq import Learning, NullItem, Optimiser
 from recgym.agents.slateq.agent import _picked
+from recgym.cli.main import main
 from recgym.envs import FullCatalogue, Task, encoded_task
 from recgym.envs.interest_evolution import task as interest_evolution
 from recgym.envs.long_term_satisfaction import task as satisfaction
 from recgym.envs.short_video import task as short_video
 from recgym.evaluation.rollout import rollout
+from recgym.files import read_json
 from recgym.testing import check_agent
 from tests.agents.sb3.test_encoders import fitted
 
@@ -172,3 +175,15 @@ def test_exploration_falls() -> None:
     config = SlateQConfig(first_epsilon=0.8, epsilon=0.2, exploration=0.5)
     assert [config.epsilon_at(share) for share in (0.0, 0.25, 0.5, 1.0)] == pytest.approx([0.8, 0.5, 0.2, 0.2])
     assert replace(config, exploration=0.0).epsilon_at(0.0) == pytest.approx(0.2)
+
+
+def test_the_command_line_trains_it_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["train", "--env", "recgym/InterestEvolution-v0", "--agent", "slateq", "--out", str(tmp_path), "--quiet"]
+    few = ["--num-envs", "10", "--learning-starts", "50", "--batch-size", "8", "--serving", "greedy", "--json"]
+    assert main([*flags, *few, "--steps", "200"]) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 200
+    assert read_json(tmp_path / "config.json")["settings"]["serving"] == "greedy"
+    assert main([*flags, "--resume", "--steps", "300", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 300
+    assert main([*flags, "--resume", "--steps", "400", "--target", "top-k"]) == 2
+    assert "begun with other settings: target is exact" in capsys.readouterr().err
