@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from recgym.agents.base import Policy
-from recgym.agents.offline import OFFLINE_CONFIGS, check_served, load_offline
+from recgym.agents.offline import OFFLINE_CONFIGS, OfflineAgent, check_served
 from recgym.agents.recurrent import RecurrentPPO, RecurrentPPOConfig
 from recgym.agents.sb3 import CONFIGS as SB3_CONFIGS
 from recgym.agents.sb3 import LearningCurve, SB3Agent
@@ -15,7 +15,17 @@ from recgym.agents.sim2rec import Sim2RecConfig
 from recgym.agents.slateq import SlateQ, SlateQConfig
 from recgym.envs.task import Task
 
-__all__ = ["CONFIGS", "D3RLPY", "Agent", "AnyConfig", "Trained", "load_agent", "load_trained", "make_agent"]
+__all__ = [
+    "CONFIGS",
+    "D3RLPY",
+    "Agent",
+    "AnyConfig",
+    "Trained",
+    "load_agent",
+    "load_trained",
+    "make_agent",
+    "offline_configs",
+]
 
 D3RLPY = "d3rlpy-"
 """With this begin the names of the agents whose algorithms are d3rlpy's."""
@@ -119,17 +129,20 @@ def load_trained(folder: Path, task: Task, device: str = "cpu") -> Trained:
         ValueError: there is no checkpoint, it is damaged, or it does not suit the task.
     """
     name = _name(folder)
-    if name in OFFLINE_CONFIGS:
-        agent = load_offline(folder)
+    if name in OFFLINE_CONFIGS or name.startswith(D3RLPY):
+        agent = OfflineAgent.load(folder, offline_configs(name))
         check_served(agent.problem, task)
         return agent
-    if name.startswith(D3RLPY):
-        from recgym.agents.d3rlpy import D3RLPyAgent  # here, because d3rlpy is an extra
-
-        other = D3RLPyAgent.load(folder)
-        check_served(other.problem, task)
-        return other
     return load_agent(folder, task, device)
+
+
+def offline_configs(name: str) -> dict[str, type[Any]]:
+    """Settings of the agents that learn from logs; those of d3rlpy, which is an extra, where the name asks for one."""
+    if not name.startswith(D3RLPY):
+        return dict(OFFLINE_CONFIGS)
+    from recgym.agents.d3rlpy import D3RLPY_CONFIGS
+
+    return {**OFFLINE_CONFIGS, **D3RLPY_CONFIGS}
 
 
 def _name(folder: Path) -> str:

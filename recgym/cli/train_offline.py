@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 import torch
 import tyro
 
-from recgym.agents.loading import D3RLPY
-from recgym.agents.offline import OFFLINE_CONFIGS, OfflineAgent, OfflineConfig
+from recgym.agents.loading import offline_configs
+from recgym.agents.offline import OfflineAgent, OfflineConfig
 from recgym.agents.sb3.checkpoints import find_checkpoint
 from recgym.agents.sb3.config import plain_settings
 from recgym.cli.common import asked_otherwise, console, flag_value, print_json, table
@@ -62,7 +62,7 @@ class TrainOffline(Generic[Config]):
             ValueError: there is no such agent.
         """
         name = flag_value(flags, "--agent", TrainOffline.agent)
-        configs = _configs(name)
+        configs = offline_configs(name)
         if name not in configs:
             raise ValueError(f"there is no agent {name!r} that learns from a log; there are: {', '.join(configs)}")
         config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes, tyro.conf.EnumChoicesFromValues)
@@ -100,37 +100,24 @@ class TrainOffline(Generic[Config]):
         else:
             last = agent.losses[-1] if agent.losses else {}
             cells = {name.replace("_", " "): value for name, value in last.items() if name != "updates"}
-            row = {"agent": agent.config.name, "updates": agent.updates, **cells, "updates/s": result["updates_per_s"]}
+            row: dict[str, Any] = {
+                "agent": agent.config.name,
+                "updates": agent.updates,
+                **cells,
+                "updates/s": result["updates_per_s"],
+            }
             table(list(row), [list(row.values())], title=f"checkpoint in {self.out / 'checkpoint'}")
         return 0
 
-    def _agent(self, store: TransitionStore) -> Any:
+    def _agent(self, store: TransitionStore) -> OfflineAgent:
         """A new agent, or the one to go on with."""
-        kind, configs = _kind(self.agent), _configs(self.agent)
         found = find_checkpoint(self.out) is not None
         if found and not self.resume:
             raise ValueError(f"{self.out} already holds a checkpoint; add --resume to go on, or name another --out")
         if not found:
-            return kind.of(self.settings, store, self.seed)
-        agent = kind.load(self.out, configs)
+            return OfflineAgent.of(self.settings, store, self.seed)
+        agent = OfflineAgent.load(self.out, offline_configs(self.agent))
         differing = asked_otherwise(self.settings, agent.config)
         if differing:
             raise ValueError(f"{self.out} was begun with other settings: {differing}; --resume keeps those it has")
         return agent
-
-
-def _configs(name: str) -> dict[str, type[Any]]:
-    """Settings of the agents that there are; d3rlpy, which is an extra, is only looked for where a name asks for it."""
-    if not name.startswith(D3RLPY):
-        return dict(OFFLINE_CONFIGS)
-    from recgym.agents.d3rlpy import D3RLPY_CONFIGS
-
-    return {**OFFLINE_CONFIGS, **D3RLPY_CONFIGS}
-
-
-def _kind(name: str) -> Any:
-    if not name.startswith(D3RLPY):
-        return OfflineAgent
-    from recgym.agents.d3rlpy import D3RLPyAgent
-
-    return D3RLPyAgent

@@ -1,32 +1,29 @@
-"""Sequence encoders inside the networks of d3rlpy, trained with them or frozen; needs the extra ``recgym[offline]``.
+"""Sequence encoders inside the networks of d3rlpy, trained with them or frozen.
 
 d3rlpy takes observations as flat arrays. For a frozen encoder the shortest way is :func:`recgym.encoders.encode_log`,
 whose states are such arrays, with d3rlpy's own networks behind. For one that learns, histories themselves travel as
 flat arrays, :func:`log_histories` and :func:`flat_histories`, and :class:`HistoryEncoderFactory` encodes them.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 import torch
+from d3rlpy.models.encoders import EncoderFactory, register_encoder_factory
+from d3rlpy.models.torch.encoders import Encoder, EncoderWithAction
 from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
 from recgym.arrays import to_numpy
 from recgym.data import InteractionLog, history_before
-from recgym.encoders import Batch, FittedEncoder, load_encoder
+from recgym.encoders import Batch, SequenceEncoder, load_encoder
 from recgym.types import Array
 
-try:
-    from d3rlpy.models.encoders import EncoderFactory, register_encoder_factory
-    from d3rlpy.models.torch.encoders import Encoder, EncoderWithAction
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError("recgym.agents.d3rlpy needs d3rlpy; pip install 'recgym[offline]' installs it") from error
-
-__all__ = ["HistoryEncoderFactory", "flat_histories", "log_histories"]
+__all__ = ["GivenEncoderFactory", "HistoryEncoderFactory", "flat_histories", "log_histories"]
 
 _MOST_ITEMS = 2**24  # ids travel as float32, exact up to here
 
@@ -66,19 +63,19 @@ def log_histories(
 class _States(nn.Module):
     """From flat histories to scaled states; dropout of the encoder stays off."""
 
-    def __init__(self, fitted: FittedEncoder, width: int, trainable: bool) -> None:
+    def __init__(self, encoder: SequenceEncoder, channels: int, width: int, trainable: bool) -> None:
         super().__init__()
-        numbers = len(fitted.channels) + 2
+        numbers = channels + 2
         if width % numbers:
             raise ValueError(
-                f"the encoder was fitted to {numbers - 2} feedback channels, so a flat history holds a multiple of "
+                f"the encoder was fitted to {channels} feedback channels, so a flat history holds a multiple of "
                 f"{numbers} numbers, found {width}"
             )
-        if fitted.model.num_items >= _MOST_ITEMS:
-            raise ValueError(f"at most {_MOST_ITEMS - 1:,} items are possible here, found {fitted.model.num_items:,}")
+        if encoder.items.num_items >= _MOST_ITEMS:
+            raise ValueError(f"at most {_MOST_ITEMS - 1:,} items are possible here, found {encoder.items.num_items:,}")
         self.window, self.trainable = width // numbers, trainable
         # A frozen one gets no gradient in forward(); d3rlpy hooks into the gradients of all parameters there are.
-        self.encoder = fitted.model.encoder
+        self.encoder = encoder
 
     def train(self, mode: bool = True) -> "_States":
         super().train(mode)
@@ -149,12 +146,46 @@ class HistoryEncoderFactory(EncoderFactory):  # type: ignore[misc]
         return _HistoryEncoderWithAction(self._states(observation_shape), self.hidden, action_size, discrete_action)
 
     def _states(self, observation_shape: Sequence[int]) -> _States:
-        return _States(load_encoder(self.folder), int(observation_shape[0]), self.trainable)
+        fitted = load_encoder(self.folder)
+        return _States(fitted.model.encoder, len(fitted.channels), int(observation_shape[0]), self.trainable)
 
     @staticmethod
     def get_type() -> str:
         """The name in saved d3rlpy models."""
         return "recgym_history"
+
+
+@dataclass()
+class GivenEncoderFactory(EncoderFactory):  # type: ignore[misc]
+    """The same with an encoder in memory; d3rlpy cannot save it, checkpoints of recgym do.
+
+    Attributes:
+        encoder: each network gets a copy, which learns.
+        channels: F.
+        hidden: widths of the layers behind it.
+    """
+
+    encoder: SequenceEncoder
+    channels: int
+    hidden: list[int]
+
+    def create(self, observation_shape: Sequence[int]) -> _HistoryEncoder:
+        """Of a network of observations."""
+        return _HistoryEncoder(self._states(observation_shape), self.hidden)
+
+    def create_with_action(
+        self, observation_shape: Sequence[int], action_size: int, discrete_action: bool = False
+    ) -> _HistoryEncoderWithAction:
+        """Of a network of observations and actions."""
+        return _HistoryEncoderWithAction(self._states(observation_shape), self.hidden, action_size, discrete_action)
+
+    def _states(self, observation_shape: Sequence[int]) -> _States:
+        return _States(copy.deepcopy(self.encoder), self.channels, int(observation_shape[0]), True)
+
+    @staticmethod
+    def get_type() -> str:
+        """The name among d3rlpy's factories."""
+        return "recgym_given"
 
 
 register_encoder_factory(HistoryEncoderFactory)
