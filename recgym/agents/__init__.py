@@ -11,6 +11,8 @@ from recgym.agents.base import (
 )
 from recgym.agents.loading import CONFIGS, Agent, load_agent, make_agent
 from recgym.agents.mixture import MixturePolicy
+from recgym.agents.offline import OfflineAgent, load_policy
+from recgym.agents.online import HACConfig, OnlineAgent, RLURConfig
 from recgym.agents.recurrent import RecurrentPolicy, RecurrentPPO, RecurrentPPOConfig
 from recgym.agents.sb3 import (
     A2CConfig,
@@ -34,5 +36,7 @@ __all__ = [
     "EncoderExtractor", "StateExtractor",
     "RecurrentPPO", "RecurrentPPOConfig", "RecurrentPolicy", "Sim2RecConfig",
     "SlateQ", "SlateQConfig", "SlateQPolicy",
+    "OnlineAgent", "HACConfig", "RLURConfig",
+    "OfflineAgent", "load_policy",
     "Agent", "CONFIGS", "make_agent", "load_agent",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from recgym.agents.base import Policy
 from recgym.agents.offline import OFFLINE_CONFIGS, OfflineAgent, check_served
+from recgym.agents.online import ONLINE_CONFIGS, HACConfig, OnlineAgent, RLURConfig
 from recgym.agents.recurrent import RecurrentPPO, RecurrentPPOConfig
 from recgym.agents.sb3 import CONFIGS as SB3_CONFIGS
 from recgym.agents.sb3 import LearningCurve, SB3Agent
@@ -30,13 +31,15 @@ __all__ = [
 D3RLPY = "d3rlpy-"
 """With this begin the names of the agents whose algorithms are d3rlpy's."""
 
-AnyConfig: TypeAlias = AnySB3Config | RecurrentPPOConfig | Sim2RecConfig | SlateQConfig
+AnyConfig: TypeAlias = AnySB3Config | RecurrentPPOConfig | Sim2RecConfig | SlateQConfig | HACConfig | RLURConfig
 
 CONFIGS: dict[str, type[AnyConfig]] = {
     **SB3_CONFIGS,
     RecurrentPPOConfig.name: RecurrentPPOConfig,
     Sim2RecConfig.name: Sim2RecConfig,
     SlateQConfig.name: SlateQConfig,
+    HACConfig.name: HACConfig,
+    RLURConfig.name: RLURConfig,
 }
 """The agents that learn online, by the names that the command line and checkpoints call them."""
 
@@ -101,6 +104,9 @@ def make_agent(
     if isinstance(config, SlateQConfig):
         _on_cpu(config.name, device)
         return SlateQ(config, task, num_envs, seed, env_kwargs)
+    if isinstance(config, HACConfig | RLURConfig):
+        _on_cpu(config.name, device)
+        return OnlineAgent(config, task, num_envs, seed, env_kwargs)
     return SB3Agent(config, task, num_envs, seed, device, env_kwargs)
 
 
@@ -119,6 +125,9 @@ def load_agent(folder: Path, task: Task, device: str = "cpu") -> Agent:
     if name == SlateQConfig.name:
         _on_cpu(name, device)
         return SlateQ.load(folder, task)
+    if name in ONLINE_CONFIGS:
+        _on_cpu(name, device)
+        return OnlineAgent.load(folder, task, ONLINE_CONFIGS)
     return SB3Agent.load(folder, task, device)
 
 

@@ -34,8 +34,8 @@ class Train(Generic[Config]):
         steps: user-steps to learn from in all, those before a --resume included.
         out: folder that gets config.json, checkpoint/, tb/ (TensorBoard), curve.json and result.json.
         settings: of the agent.
-        agent: ppo, a2c, recurrent-ppo, sim2rec, slateq (users who pick one item of a slate), dqn (one item a step),
-            sac or td3 (preference vectors).
+        agent: ppo, a2c, recurrent-ppo, sim2rec, slateq (users who pick one item of a slate), hac, dqn (one item a
+            step), sac or td3 (preference vectors), rlur (the same, on the level of retention).
         env_kwargs: keyword arguments of the environment, such as choc=14, simulator=DIR, or encoder=DIR for a fitted
             encoder that stays as it is; one that learns is a setting of the agent.
         num_envs: users side by side.

@@ -1,5 +1,7 @@
 """``recgym/Retention-v0``."""
 
+from typing import Literal
+
 from recgym.envs.candidates import SampledCandidates
 from recgym.envs.levels import Level, RetentionLimits
 from recgym.envs.observations import HistoryObserver
@@ -19,14 +21,16 @@ def task(
     retention: RetentionLimits | None = None,
     config: RetentionConfig | None = None,
     window: int = 20,
+    action: Literal["items", "preference"] = "items",
 ) -> Task:
     """Bring users back: twenty sessions over weeks, and the reward is minus the days between them.
 
-    Action: K indices of candidates, in order, ``MultiDiscrete([M] * K)`` (``Discrete(M)`` for K = 1). Observation: a
-    dictionary, see :class:`recgym.envs.HistoryObserver`, with ``progress``; the profile is the user's stated interests
-    in 8 topics, the feedback is the click, an item's features are its topic and its glitter. Reward: at the end of each
-    session, minus the days until the next one, -30 for longer or never; 0 at other steps. What is clicked most is not
-    what brings users back. The episode ends (``terminated``) when the user stays away for more than 30 days, and is cut
+    Action: K indices of candidates, in order, ``MultiDiscrete([M] * K)`` (``Discrete(M)`` for K = 1), or a preference
+    vector, ``Box(-1, 1)``, one number an item feature. Observation: a dictionary, see
+    :class:`recgym.envs.HistoryObserver`, with ``progress``; the profile is the user's stated interests in 8 topics, the
+    feedback is the click, an item's features are its topic and its glitter. Reward: at the end of each session, minus
+    the days until the next one, -30 for longer or never; 0 at other steps. What is clicked most is not what brings
+    users back. The episode ends (``terminated``) when the user stays away for more than 30 days, and is cut
     (``truncated``) after 20 sessions. A limit in days would make the sum of days away the same for every policy.
     Dynamics: :class:`recgym.simulators.Retention`.
 
@@ -40,6 +44,7 @@ def task(
         retention: when an episode of several sessions ends.
         config: of the users.
         window: T, events that the history keeps.
+        action: ``"items"`` or ``"preference"``.
 
     Version history: v0, first version.
     """
@@ -56,6 +61,7 @@ def task(
         level=level,
         retention=retention or RetentionLimits(max_sessions=20),
         window=max(window, slate_size),
+        action=action,
         name="recgym/Retention-v0",
     )
 

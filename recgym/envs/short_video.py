@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from recgym.envs.candidates import SampledCandidates
 from recgym.envs.levels import Level, RetentionLimits
@@ -32,15 +32,17 @@ def task(
     config: ShortVideoConfig | None = None,
     window: int = 30,
     mask_consumed: bool = False,
+    action: Literal["items", "preference"] = "items",
 ) -> Task:
     """A feed of short videos whose users watch, react, tire of topics, leave, and come back or not.
 
     Action: K indices of candidates, in order, ``MultiDiscrete([M] * K)`` (``Discrete(M)`` for K = 1, a feed that shows
-    one video at a time). Observation: a dictionary, see :class:`recgym.envs.HistoryObserver`; the profile is the user's
-    stated interests in 10 topics, the feedback of the history is watch time in seconds and then six channels of 0 or 1:
-    long view, like, comment, forward (share), follow and hate; an item's features are its topic mix, the logarithm of
-    its length relative to the median, and its glare. Reward: long views and reactions, hate negative. What maximises
-    watch time (long videos and clickbait) is not what is liked: it wears out the user's patience and satisfaction.
+    one video at a time), or a preference vector, ``Box(-1, 1)``, one number an item feature. Observation: a dictionary,
+    see :class:`recgym.envs.HistoryObserver`; the profile is the user's stated interests in 10 topics, the feedback of
+    the history is watch time in seconds and then six channels of 0 or 1: long view, like, comment, forward (share),
+    follow and hate; an item's features are its topic mix, the logarithm of its length relative to the median, and its
+    glare. Reward: long views and reactions, hate negative. What maximises watch time (long videos and clickbait) is not
+    what is liked: it wears out the user's patience and satisfaction.
 
     An episode is one slate (``level="request"``), one session (``"session"``: ``terminated`` when the user's patience
     is used up), or up to 10 sessions (``"retention"``: ``terminated`` when the user stays away for more than 30 days,
@@ -60,6 +62,7 @@ def task(
         config: every parameter of users and videos; the two above replace those in it.
         window: T, events that the history keeps.
         mask_consumed: whether items in the visible history are masked.
+        action: ``"items"`` or ``"preference"``.
 
     Version history: v0, first version.
     """
@@ -83,6 +86,7 @@ def task(
         retention=retention or RetentionLimits(max_sessions=10),
         window=max(window, slate_size),
         mask_consumed=mask_consumed,
+        action=action,
         name="recgym/ShortVideo-v0",
     )
 

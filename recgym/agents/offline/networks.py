@@ -13,7 +13,6 @@ from recgym.agents.sb3.config import NetworkConfig
 from recgym.agents.sb3.distributions import ActionDistribution
 from recgym.agents.sb3.encoders import EncoderExtractor
 from recgym.agents.sb3.networks import GaussianHead, HistoryExtractor, ItemExtractor, LogitHead, PointerHead, mlp
-from recgym.arrays import to_numpy
 from recgym.data.transitions import Problem, TransitionStore
 from recgym.encoders import SequenceEncoder
 
@@ -79,16 +78,20 @@ class StateNetwork(nn.Module):
         """Take the scale of flat observations, or of profiles, from a store."""
         every = max(1, len(store) // _LOOKED_AT)
         points = store.steps[::every]
-        seen = to_numpy(store.columns["flat" if self.flat else "profile"][points])
+        self.scale_to(torch.from_numpy(np.asarray(store.columns["flat" if self.flat else "profile"][points])))
+
+    def scale_to(self, seen: Float32[Tensor, "n P"]) -> None:
+        """Take the scale of flat observations, or of profiles, from some of them."""
         if seen.shape[1]:
-            spread = seen.std(0)
-            self.centre.copy_(torch.from_numpy(seen.mean(0)))
-            self.spread.copy_(torch.from_numpy(np.where(spread > 1e-6, spread, 1.0)))
+            spread = seen.std(0, correction=0)
+            self.centre.copy_(seen.mean(0))
+            self.spread.copy_(torch.where(spread > 1e-6, spread, 1.0))
 
     def forward(self, observation: Any) -> Float32[Tensor, "B S"]:
         """The state vectors."""
         if self.extractor is None:
-            flat: Tensor = (observation.float() - self.centre) / self.spread
+            numbers = observation["flat"] if isinstance(observation, dict) else observation
+            flat: Tensor = (numbers.float() - self.centre) / self.spread
             return flat
         if "profile" in observation:
             profile = (observation["profile"].float() - self.centre) / self.spread

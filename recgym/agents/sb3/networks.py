@@ -184,16 +184,24 @@ class PointerHead(nn.Module):
     def scores(self, state: Float32[Tensor, "B S"], observation: dict[str, Tensor]) -> Float32[Tensor, "B K M"]:
         """The score of each candidate at each position."""
         query: Tensor = self.query(state).reshape(-1, self.slate_size, self.width) / self.width**0.5
+        keys = self.keys(observation)
+        return query @ (keys.T if keys.ndim == 2 else keys.transpose(1, 2))
+
+    def keys(self, observation: dict[str, Tensor]) -> Tensor:
+        """The key of each candidate, ``[B, M, E]``; ``[N, E]`` where the whole catalogue is on offer to all."""
         if "candidates" not in observation:
             catalogue: Tensor = self.key(self.table.features[:-1])
-            return query @ catalogue.T
-        ids = observation["candidates"].long()
+            return catalogue
+        return self.keys_of(observation["candidates"].long())
+
+    def keys_of(self, ids: Int64[Tensor, "B J"]) -> Float32[Tensor, "B J E"]:
+        """The keys of some items."""
         keys: Tensor
         if ids.numel() < self.table.features.shape[0]:
             keys = self.key(self.table(ids))
-        else:  # Fewer items than candidates on offer: each item's key once.
+        else:  # Fewer items than ids: each item's key once.
             keys = functional.embedding(ids, self.key(self.table.features))
-        return query @ keys.transpose(1, 2)
+        return keys
 
     def allowed(self, observation: dict[str, Tensor]) -> Bool[Tensor, "B M"]:
         """Which candidates may be chosen; never the padding id N, which stands where fewer than M were on offer."""
