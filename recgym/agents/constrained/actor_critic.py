@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from recgym.agents.constrained.basis import Basis, BasisConfig, Beginning, Critics, capped_ratio, descend
+from recgym.agents.constrained.basis import Basis, BasisConfig, Beginning, Critics, capped_ratio, descend, look
 from recgym.agents.offline.networks import ActorNetwork, Parts
 from recgym.agents.offline.policy import NetworkPolicy
 from recgym.data.transitions import TransitionStore
@@ -72,7 +72,7 @@ class ActorCritic:
         self.actor, self.critics = ActorNetwork(parts), Critics(parts, gammas, config.joint_critic)
         parts_of = {"basis": basis, "actor": self.actor, "critics": self.critics, "rule": rule}
         self.module: nn.Module = nn.ModuleDict(parts_of)
-        self._beginning = Beginning(basis, self.critics, [self.actor])
+        self._beginning = Beginning(basis, [self.actor])
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "behaviour": self._beginning.optimiser,
             "actor": torch.optim.Adam(self.actor.parameters(), lr=config.actor_rate),
@@ -81,7 +81,7 @@ class ActorCritic:
 
     def begin(self, store: TransitionStore, generator: Generator) -> None:
         """See :class:`recgym.agents.offline.Learner`."""
-        self._beginning.look(store)
+        look(self.module, store)
 
     def update(self, store: TransitionStore, generator: Generator, number: int) -> Mapping[str, Tensor]:
         """See :class:`recgym.agents.offline.Learner`."""

@@ -21,7 +21,7 @@ from recgym.agents.offline.policy import NetworkPolicy
 from recgym.data.transitions import Observations, TransitionStore
 from recgym.types import Generator
 
-__all__ = ["Basis", "BasisConfig", "Beginning", "Critics", "Sample", "capped_ratio", "descend"]
+__all__ = ["Basis", "BasisConfig", "Beginning", "Critics", "Sample", "capped_ratio", "descend", "look"]
 
 
 @dataclass(frozen=True)
@@ -189,21 +189,12 @@ class Beginning:
 
     Args:
         basis: the log, and the network that learns to behave like it.
-        critics: learn the values of that behaviour meanwhile.
         actors: become copies of the network at the end.
     """
 
-    def __init__(self, basis: Basis, critics: Critics, actors: Sequence[ActorNetwork]) -> None:
-        self._basis, self._critics, self._actors = basis, critics, actors
+    def __init__(self, basis: Basis, actors: Sequence[ActorNetwork]) -> None:
+        self._basis, self._actors = basis, actors
         self.optimiser = torch.optim.Adam(basis.behaviour.parameters(), lr=basis.config.critic_rate)
-
-    def look(self, store: TransitionStore) -> None:
-        """Take scales from a store before the first update."""
-        self._basis.look(store)
-        for network in (self._basis, self._critics, *self._actors):
-            for part in network.modules():
-                if isinstance(part, StateNetwork):
-                    part.look(store)
 
     def lasts(self, number: int) -> bool:
         """Whether an update belongs to the beginning."""
@@ -223,6 +214,13 @@ class Beginning:
         """The actor, or the behaviour network as long as the actor has not begun."""
         network = actor if bool(self._basis.cloned) else self._basis.behaviour
         return NetworkPolicy(copy.deepcopy(network).eval().requires_grad_(False))
+
+
+def look(module: nn.Module, store: TransitionStore) -> None:
+    """Give all parts of a learner their scales, from a store."""
+    for part in module.modules():
+        if isinstance(part, Basis | StateNetwork):
+            part.look(store)
 
 
 def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:

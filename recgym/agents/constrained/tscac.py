@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from recgym.agents.constrained.basis import Basis, BasisConfig, Beginning, Critics, Sample, capped_ratio, descend
+from recgym.agents.constrained.action_values import ActionValues
+from recgym.agents.constrained.basis import Basis, BasisConfig, Beginning, Critics, Sample, capped_ratio, descend, look
 from recgym.agents.constrained.responses import per_auxiliary
 from recgym.agents.offline.networks import ActorNetwork, Parts
 from recgym.agents.offline.policy import NetworkPolicy
@@ -29,6 +30,8 @@ class TSCACConfig:
         stage1_updates: updates, after those of the beginning, in which the auxiliary policies learn.
         anchor: weight of behaviour cloning in the auxiliary policies' losses.
         weight_cap: where the weights of stage 2 are cut.
+        action_values: take the main advantage from a critic of actions, ``Q_1(s, a) - V_1(s)``, in place of the
+            one-step error: the exponential of an outcome favours what is risky, that of its expectation does not.
         basis: what all constrained agents share.
         network: the networks.
     """
@@ -39,6 +42,7 @@ class TSCACConfig:
     stage1_updates: int = 2000
     anchor: float = 0.0
     weight_cap: float = 20.0
+    action_values: bool = True
     basis: BasisConfig = field(default_factory=BasisConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
@@ -75,7 +79,8 @@ class TSCAC:
     Differences from the paper: (1) actors start as copies of a policy cloned from the log, critics with the values of
     that policy; (2) responses are divided by their standard deviation in the log, so that lambdas mean the same
     whatever the unit; (3) behaviour cloning can be mixed into stage 1 (``anchor``), as 100,000 steps hold a few dozen
-    of the rarest reactions; (4) ratios and weights are cut.
+    of the rarest reactions; (4) ratios and weights are cut;
+    (5) the main advantage is that of a critic of actions, unless ``action_values`` is off.
 
     Args:
         config: settings.
@@ -91,28 +96,32 @@ class TSCAC:
         self.actor = ActorNetwork(parts)
         self.auxiliary = nn.ModuleList([ActorNetwork(parts) for _ in range(self.basis.auxiliaries)])
         self.critics = Critics(parts, self.basis.chosen.gammas, config.basis.joint_critic)
-        self.module: nn.Module = nn.ModuleDict(
-            {"basis": self.basis, "actor": self.actor, "auxiliary": self.auxiliary, "critics": self.critics}
-        )
-        actors = [self.actor, *self.auxiliary]
-        self._beginning = Beginning(self.basis, self.critics, actors)
+        self.action_values = ActionValues(parts) if config.action_values else None
+        parts_of = {"basis": self.basis, "actor": self.actor, "auxiliary": self.auxiliary, "critics": self.critics}
+        critics = list(self.critics.parameters())
+        if self.action_values is not None:
+            parts_of["action_values"] = self.action_values
+            critics += list(self.action_values.parameters())
+        self.module: nn.Module = nn.ModuleDict(parts_of)
+        self._beginning = Beginning(self.basis, [self.actor, *self.auxiliary])
         rate = config.basis.actor_rate
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "behaviour": self._beginning.optimiser,
             "actor": torch.optim.Adam(self.actor.parameters(), lr=rate),
             "auxiliary": torch.optim.Adam(self.auxiliary.parameters(), lr=rate),
-            "critic": torch.optim.Adam(self.critics.parameters(), lr=config.basis.critic_rate),
+            "critic": torch.optim.Adam(critics, lr=config.basis.critic_rate),
         }
 
     def begin(self, store: TransitionStore, generator: Generator) -> None:
         """See :class:`recgym.agents.offline.Learner`."""
-        self._beginning.look(store)
+        look(self.module, store)
 
     def update(self, store: TransitionStore, generator: Generator, number: int) -> Mapping[str, Tensor]:
         """See :class:`recgym.agents.offline.Learner`."""
         sample = self.basis.sample(store, generator)
         if self._beginning.lasts(number):
-            loss = self.critics.errors(sample, sample.responses).square().mean()
+            errors = self.critics.errors(sample, sample.responses)
+            loss = errors.square().mean() + self._advantages(sample, errors[:, 0])[1]
             descend(self.optimisers["critic"], loss)
             return {"critic_loss": loss.detach(), **self._beginning.update(sample, number)}
         if number < self.config.basis.clone_updates + self.config.stage1_updates:
@@ -123,13 +132,24 @@ class TSCAC:
         policies = [actor(sample.observation) for actor in self.auxiliary]
         return torch.stack([policy.log_prob(sample.action) for policy in policies], 1)
 
+    def _advantages(self, sample: Sample, errors: Float32[Tensor, "B"]) -> tuple[Float32[Tensor, "B"], Tensor]:
+        """Of the main response, without a gradient; and the loss of the critic of actions, which any step teaches."""
+        if self.action_values is None:
+            return errors.detach(), torch.zeros(())
+        values = self.action_values(sample.observation, sample.action)
+        # V(s) is what r + gamma V(s') lies above by the error.
+        with torch.no_grad():
+            state = self.critics(sample.observation)[:, 0]
+        missed = (errors.detach() + state) - values
+        return values.detach() - state, missed.square().mean()
+
     def _stage1(self, sample: Sample) -> dict[str, Tensor]:
         """Auxiliary policies, and the main critic along the log's behaviour."""
         log_policies = self._auxiliary_log_probs(sample)
         ratio = capped_ratio(log_policies.detach(), sample.log_behaviour[:, None], self.config.basis.ratio_cap)
         errors = self.critics.errors(sample, sample.responses)
         weights = torch.cat([torch.ones_like(ratio[:, :1]), ratio], 1)
-        critic_loss = (weights * errors.square()).mean()
+        critic_loss = (weights * errors.square()).mean() + self._advantages(sample, errors[:, 0])[1]
         descend(self.optimisers["critic"], critic_loss)
         gain = ratio * errors[:, 1:].detach() + self.config.anchor
         actor_loss = -(gain * log_policies).mean(0).sum()
@@ -141,11 +161,12 @@ class TSCAC:
         log_policy = self.actor(sample.observation).log_prob(sample.action)
         ratio = capped_ratio(log_policy.detach(), sample.log_behaviour, self.config.basis.ratio_cap)
         errors = self.critics.errors(sample, sample.responses[:, :1])[:, 0]
-        critic_loss = (ratio * errors.square()).mean()
+        advantages, value_loss = self._advantages(sample, errors)
+        critic_loss = (ratio * errors.square()).mean() + value_loss
         descend(self.optimisers["critic"], critic_loss)
         with torch.no_grad():
             pull = self._auxiliary_log_probs(sample) @ self.shares
-            weight = capped_ratio(pull + errors / self.total, sample.log_behaviour, self.config.weight_cap)
+            weight = capped_ratio(pull + advantages / self.total, sample.log_behaviour, self.config.weight_cap)
         actor_loss = -(weight * log_policy).mean()
         descend(self.optimisers["actor"], actor_loss)
         return {

@@ -1,0 +1,65 @@
+"""Constraints in evaluation: paired differences, how often they are broken, and the front."""
+
+import json
+
+import numpy as np
+import pytest
+
+from recgym.evaluation.constraints import Constraint, constraint_report, pareto_front
+
+RESPONSES = ("watch", "like", "hate")
+
+
+def returns() -> dict[str, np.ndarray]:
+    """200 users whose own level is far more different than the policies are."""
+    rng = np.random.default_rng(0)
+    base = np.abs(rng.normal(10, 4, (200, 3)))
+    noise = rng.normal(0, 0.05, (3, 200, 3))
+    size = base.mean(0)
+    return {
+        "log": base,
+        "good": base + noise[0] + size * [0.10, -0.01, 0.01],
+        "greedy": base + noise[1] + size * [0.30, -0.10, 0.20],
+        "bad": base + noise[2] + size * [0.05, -0.05, 0.05],
+    }
+
+
+def test_margins_are_relative_to_the_reference() -> None:
+    margins = [Constraint("like", 0.02), Constraint("hate", 0.02, cost=True)]
+    report = constraint_report(returns(), RESPONSES, "watch", margins, "log")
+    like, hate = report.constraints["good"]
+    assert like.slack.mean == pytest.approx(0.01, abs=0.002)
+    assert hate.slack.mean == pytest.approx(0.01, abs=0.002)
+    assert report.satisfied("good")
+    assert not report.satisfied("greedy")
+    assert all(found.violated for found in report.constraints["greedy"])
+    assert report.constraints["greedy"][0].violation_rate > 0.99
+    assert report.constraints["log"][0].slack == pytest.approx((0.02, 0.02, 0.02))
+    # In one noise more than the other way: pairing is what makes the interval narrow.
+    assert like.slack.high - like.slack.low < 0.01
+    assert report.front == ("log", "good", "greedy")
+    assert json.loads(json.dumps(report.to_json()))["policies"]["good"]["satisfied"]
+
+
+def test_bounds_are_in_the_response_s_own_unit() -> None:
+    found = {"one": np.array([[1.0, 3.0], [1.0, 5.0]]), "two": np.array([[1.0, 1.0], [1.0, 1.5]])}
+    report = constraint_report(found, ("watch", "like"), "watch", [Constraint("like", bound=2.0)], "one")
+    assert report.constraints["one"][0].slack.mean == pytest.approx(2.0)
+    assert report.constraints["two"][0].violation_rate == 1.0
+
+
+def test_the_front() -> None:
+    values = np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0], [0.5, 0.5], [1.0, 1.0], [2.0, -1.0]])
+    np.testing.assert_array_equal(pareto_front(values), [True, True, True, False, True, False])
+
+
+def test_bad_input() -> None:
+    found = {"one": np.zeros((3, 2)), "two": np.zeros((4, 2))}
+    with pytest.raises(ValueError, match="no response 'smile'; there are: watch, like"):
+        constraint_report(found, ("watch", "like"), "watch", [Constraint("smile")], "one")
+    with pytest.raises(ValueError, match="'three' is not among one, two"):
+        constraint_report(found, ("watch", "like"), "watch", [], "three")
+    with pytest.raises(ValueError, match=r"two: found returns of shape \(4, 2\), expected \(3, 2\)"):
+        constraint_report(found, ("watch", "like"), "watch", [], "one")
+    with pytest.raises(ValueError, match="like: the reference's mean is 0; give a bound"):
+        constraint_report({"one": np.zeros((3, 2))}, ("watch", "like"), "watch", [Constraint("like")], "one")
