@@ -9,6 +9,7 @@ Two checks, for anything that foretells the steps of sequences, agent or encoder
 """
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -142,7 +143,7 @@ def encoder_logits(model: NextItemModel) -> Callable[[Batch], Tensor]:
     def logits(batch: Batch) -> Tensor:
         columns = [torch.zeros((len(batch.items), model.num_items))]
         for step in range(1, batch.items.shape[1]):
-            columns.append(model.score(batch.map(lambda part, end=step: part[:, :end])))
+            columns.append(model.score(batch.map(itemgetter((slice(None), slice(step))))))
         return torch.stack(columns, 1)
 
     def at_once(batch: Batch) -> Tensor:

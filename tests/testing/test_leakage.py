@@ -75,7 +75,7 @@ def hits_after_shuffled_labels(name: str, leaky: type[Core] | None = None) -> tu
     config, kind = AGENTS[name]
     store = log_of(kind)
     m = store.problem.num_candidates
-    store.columns["action"][:] = np.random.default_rng(0).integers(0, m, store.columns["action"].shape)  # type: ignore[index]
+    store.columns["action"][:] = np.random.default_rng(0).integers(0, m, store.columns["action"].shape)
     train, test = store.split(0.3, seed=0)
     agent = OfflineAgent.of(config, train)
     learner: Any = agent.learner
@@ -91,12 +91,12 @@ def hits_after_shuffled_labels(name: str, leaky: type[Core] | None = None) -> tu
 @pytest.mark.parametrize("name", ["dt-items", "dt4ier-sessions"])
 def test_shuffled_labels_teach_agents_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     kind = AGENTS[name][1]
-    monkeypatch.setitem(log_of(kind).columns, "action", log_of(kind).columns["action"].copy())  # type: ignore[arg-type]
+    monkeypatch.setitem(log_of(kind).columns, "action", log_of(kind).columns["action"].copy())
     check_chance(name, *hits_after_shuffled_labels(name))
 
 
 def test_an_agent_that_sees_its_labels_beats_chance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(log_of("items").columns, "action", log_of("items").columns["action"].copy())  # type: ignore[arg-type]
+    monkeypatch.setitem(log_of("items").columns, "action", log_of("items").columns["action"].copy())
     with pytest.raises(AssertionError, match="is shown what it should foretell"):
         check_chance("shown", *hits_after_shuffled_labels("dt-items", Shown))
 

@@ -30,7 +30,8 @@ class DTConfig:
 
     Differences from the paper: (1) positions are learned for the steps of a window, not of an episode, whose lengths
     have no bound here; (2) states are what the other agents make of an observation, and actions are chosen among what
-    is on offer by what it is, so any candidates will do; (3) tokens are normalised once, before the first block.
+    is on offer by what it is, so any candidates will do; (3) tokens are normalised once, before the first block; (4)
+    returns are in units of what the log brings from the same session of an episode on.
 
     Attributes:
         core: the Transformer.
@@ -88,7 +89,7 @@ class DTNetwork(nn.Module):
 
     def embed_returns(self, returns: Float32[Tensor, "n V"], observation: Any) -> Float32[Tensor, "n d"]:
         """See the class."""
-        out: Tensor = self.from_returns(self.returns(returns))
+        out: Tensor = self.from_returns(self.returns(returns, observation))
         return out
 
     def embed_state(self, observation: Any) -> Float32[Tensor, "n d"]:
@@ -119,19 +120,20 @@ class DT:
 
     def __init__(self, config: DTConfig, parts: Parts) -> None:
         self.config = config
-        self.module: DTNetwork = DTNetwork(config, parts)
-        self.trainer = Trainer(self.module, self.module.returns, parts.problem, config.optimiser)
+        self.network = DTNetwork(config, parts)
+        self.module: nn.Module = self.network
+        self.trainer = Trainer(self.network, self.network.returns, parts.problem, config.optimiser)
         self.optimisers: dict[str, torch.optim.Optimizer] = {"optimiser": self.trainer.optimiser}
 
     def begin(self, store: TransitionStore, generator: Generator) -> None:
         """See :class:`recgym.agents.offline.Learner`."""
-        self.module.state.look(store)
-        self.module.returns.look(store, self.config.quantile)
+        self.network.state.look(store)
+        self.network.returns.look(store, self.config.quantile)
 
     def update(self, store: TransitionStore, generator: Generator, number: int) -> Mapping[str, Tensor]:
         """See :class:`recgym.agents.offline.Learner`."""
         _, steps = self.trainer.draw(store, generator)
-        distribution = self.module.decide(steps.hidden(self.module), steps.observation)
+        distribution = self.network.decide(steps.hidden(self.network), steps.observation)
         loss = -distribution.log_prob(steps.action).mean()
         self.trainer.step(loss, number)
         return {"loss": loss.detach()}

@@ -35,7 +35,8 @@ class DT4IERConfig:
     clicked items: policies of users with stated interests cannot be imitated without; (2) items have a learned vector
     and a map of their features, and candidates are scored by the product with it, so any candidates will do; (3) its
     released code begins decoding at the true action, sees the steps to come, counts padding as hits and never adds the
-    contrastive term; here it is as the paper says; (4) returns are in units of their mean in the log.
+    contrastive term; here it is as the paper says; (4) returns are in units of what the log brings from the same
+    session of an episode on.
 
     Attributes:
         core: the Transformer.
@@ -118,7 +119,7 @@ class DT4IERNetwork(nn.Module):
 
     def embed_returns(self, returns: Float32[Tensor, "n V"], observation: Any) -> Float32[Tensor, "n d"]:
         """See the class."""
-        out: Tensor = self.from_returns(self.weights(observation) * self.returns(returns))
+        out: Tensor = self.from_returns(self.weights(observation) * self.returns(returns, observation))
         return out
 
     def embed_state(self, observation: Any) -> Float32[Tensor, "n d"]:
@@ -170,27 +171,28 @@ class DT4IER:
 
     def __init__(self, config: DT4IERConfig, parts: Parts) -> None:
         self.config = config
-        self.module: DT4IERNetwork = DT4IERNetwork(config, parts)
-        self.trainer = Trainer(self.module, self.module.returns, parts.problem, config.optimiser)
+        self.network = DT4IERNetwork(config, parts)
+        self.module: nn.Module = self.network
+        self.trainer = Trainer(self.network, self.network.returns, parts.problem, config.optimiser)
         self.optimisers: dict[str, torch.optim.Optimizer] = {"optimiser": self.trainer.optimiser}
 
     def begin(self, store: TransitionStore, generator: Generator) -> None:
         """See :class:`recgym.agents.offline.Learner`."""
-        returns = self.module.returns
+        returns = self.network.returns
         returns.look(store, self.config.quantile)
         low = np.quantile(returns.of(store).episodes, self.config.low, axis=0)
-        self.module.low.copy_(torch.from_numpy(low))
+        self.network.low.copy_(torch.from_numpy(low))
 
     def _negatives(self, store: TransitionStore, rows: Int64[np.ndarray, "B"]) -> Bool[Tensor, "B"]:
         """Which windows are of episodes that brought little of both."""
-        episodes = self.module.returns.of(store).episodes[store.episode_of_step[rows]]
-        return (torch.from_numpy(episodes) <= self.module.low).all(1)
+        episodes = self.network.returns.of(store).episodes[store.episode_of_step[rows]]
+        return (torch.from_numpy(episodes) <= self.network.low).all(1)
 
     def update(self, store: TransitionStore, generator: Generator, number: int) -> Mapping[str, Tensor]:
         """See :class:`recgym.agents.offline.Learner`."""
         rows, steps = self.trainer.draw(store, generator)
-        hidden = steps.hidden(self.module)
-        distribution = self.module.decide(hidden, steps.observation)
+        hidden = steps.hidden(self.network)
+        distribution = self.network.decide(hidden, steps.observation)
         choice = -distribution.log_prob(steps.action).mean()
         total, told = choice, {"loss": choice}
         if self.config.contrastive:
@@ -198,9 +200,9 @@ class DT4IER:
             low = self._negatives(store, rows)
             told["contrastive"] = contrastive_loss(distribution.state, window, low, len(rows))
             total = total + self.config.contrastive * told["contrastive"]
-        if self.module.balance is not None:
-            weights = self.module.weights(steps.observation)
-            told["balance"] = balance_loss(weights, self.module.returns(steps.returns))
+        if self.network.balance is not None:
+            weights = self.network.weights(steps.observation)
+            told["balance"] = balance_loss(weights, self.network.returns(steps.returns, steps.observation))
             total = total + told["balance"]
         self.trainer.step(total, number)
         return {name: value.detach() for name, value in told.items()}

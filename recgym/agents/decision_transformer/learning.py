@@ -18,6 +18,8 @@ from recgym.types import Generator
 
 __all__ = ["OptimiserConfig", "Returns", "Trainer", "prompt_of"]
 
+_SESSIONS = 64  # later ones count as the last of these
+_LEAST = 0.1  # of the level at the start: near the end of an episode little is left, and chance would count for much
 _NEAR = 0.05  # episodes within this share of the quantile make up the prompt
 
 
@@ -49,28 +51,29 @@ class Returns(nn.Module):
 
     Attributes:
         weights: of the quantities that rewards are made of.
-        scale: mean size of the returns of episodes; networks see returns in units of it.
+        level: what the log brought on average from each session of an episode on. Networks see returns in units of it:
+            what matters of a return is whether it is much or little for what is left of the episode.
         prompt: what is asked for by default.
     """
 
     weights: Tensor
-    scale: Tensor
+    level: Tensor
     prompt: Tensor
 
     def __init__(self, kind: ReturnKind, columns: int) -> None:
         super().__init__()
         self.kind = kind
         self.register_buffer("weights", torch.zeros(kind.parts, columns))
-        self.register_buffer("scale", torch.ones(kind.parts))
+        self.register_buffer("level", torch.ones(_SESSIONS, kind.parts))
         self.register_buffer("prompt", torch.zeros(kind.parts))
         self._logged: tuple[TransitionStore, LoggedReturns] | None = None
 
     def look(self, store: TransitionStore, quantile: float) -> None:
-        """Take weights, scale and prompt from a log."""
+        """Take weights, level and prompt from a log."""
         self.weights.copy_(torch.from_numpy(self.kind.weights(store)))
-        episodes = self.of(store).episodes
-        scale = np.abs(episodes).mean(0)
-        self.scale.copy_(torch.from_numpy(np.where(scale > 1e-6, scale, 1.0)))
+        logged = self.of(store)
+        episodes = logged.episodes
+        self.level.copy_(torch.from_numpy(_levels(store, logged)))
         self.prompt.copy_(torch.from_numpy(prompt_of(episodes, quantile)))
 
     def of(self, store: TransitionStore) -> LoggedReturns:
@@ -79,9 +82,12 @@ class Returns(nn.Module):
             self._logged = (store, logged_returns(store, self.weights.double().numpy()))
         return self._logged[1]
 
-    def forward(self, returns: Float32[Tensor, "n V"]) -> Float32[Tensor, "n V"]:
-        """Returns in units of their scale."""
-        return returns / self.scale
+    def forward(self, returns: Float32[Tensor, "n V"], observation: Any) -> Float32[Tensor, "n V"]:
+        """Returns to go in units of their level at each observation."""
+        if isinstance(observation, dict) and "progress" in observation:
+            session = observation["progress"][:, 0].long().clamp(max=_SESSIONS - 1)
+            return returns / self.level[session]
+        return returns / self.level[0]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Returns":
         """A copy without the log."""
@@ -92,6 +98,17 @@ class Returns(nn.Module):
         finally:
             self._logged = kept
         return fresh
+
+
+def _levels(store: TransitionStore, logged: LoggedReturns) -> Float64[np.ndarray, "S V"]:
+    """Mean size of the return to go at the steps of each session; where there are none, as in the first."""
+    session = np.minimum(store.columns["session"][store.steps], _SESSIONS - 1)
+    count = np.bincount(session, minlength=_SESSIONS)
+    size = np.abs(logged.to_go[store.steps].astype(np.float64))
+    total = np.stack([np.bincount(session, part, minlength=_SESSIONS) for part in size.T], 1)
+    mean = total / np.maximum(count, 1)[:, None]
+    first = np.where(mean[0] > 1e-6, mean[0], 1.0)
+    return np.where(count[:, None] > 0, np.maximum(mean, _LEAST * first), first)
 
 
 def prompt_of(episodes: Float64[np.ndarray, "E V"], quantile: float) -> Float64[np.ndarray, "V"]:
@@ -122,7 +139,7 @@ class Trainer:
         self.network: SequenceNetwork = network
         self.module, self.returns, self.problem, self.config = network, returns, problem, config
         self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
 
     def draw(self, store: TransitionStore, generator: Generator) -> tuple[Int64[np.ndarray, "B"], Steps]:

@@ -55,7 +55,8 @@ class Core(nn.Module):
         self.drop = nn.Dropout(rate)
         self.blocks = nn.ModuleList(
             PlainBlock(
-                d, config.heads, Softmax(), PositionPart(), FeedForward(d, 4 * d, rate, nn.GELU("tanh")), rate,
+                d, config.heads, Softmax(), PositionPart(), FeedForward(d, 4 * d, rate, nn.ReLU(), drop_inner=False),
+                rate,
             )
             for _ in range(config.layers)
         )  # fmt: skip
@@ -137,9 +138,10 @@ class Steps(NamedTuple):
             ],
             1,
         )
-        padded = packed.new_zeros((*self.mask.shape, 3, packed.shape[-1]))
-        padded[self.mask] = packed
-        return padded
+        rows, steps = self.mask.shape
+        place = self.mask.flatten().nonzero()[:, 0]
+        padded = packed.new_zeros((rows * steps, 3, packed.shape[-1])).index_copy(0, place, packed)
+        return padded.reshape(rows, steps, 3, -1)
 
     def hidden(self, network: SequenceNetwork) -> Float32[Tensor, "n d"]:
         """The vectors from which the action of each step is foretold."""

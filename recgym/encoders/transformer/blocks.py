@@ -80,12 +80,14 @@ class FeedForward(nn.Module):
         inner: width between.
         dropout: probability.
         activation: between the maps.
+        drop_inner: whether there is dropout after the first map too; GPT has it after the second alone.
     """
 
-    def __init__(self, width: int, inner: int, dropout: float, activation: nn.Module) -> None:
+    def __init__(self, width: int, inner: int, dropout: float, activation: nn.Module, drop_inner: bool = True) -> None:
         super().__init__()
+        between = nn.Dropout(dropout) if drop_inner else nn.Identity()
         self.layers = nn.Sequential(
-            nn.Linear(width, inner), activation, nn.Dropout(dropout), nn.Linear(inner, width), nn.Dropout(dropout)
+            nn.Linear(width, inner), activation, between, nn.Linear(inner, width), nn.Dropout(dropout)
         )
 
     def forward(self, states: Float32[Tensor, "*rows D"]) -> Float32[Tensor, "*rows D"]:

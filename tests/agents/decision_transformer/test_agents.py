@@ -32,11 +32,12 @@ from recgym.envs import Task, make_task
 from recgym.evaluation import action_spec, record
 from recgym.seeding import make_generator
 from recgym.testing import check_agent
+from recgym.types import Decision
 from tests.agents.offline.cases import log_of, task_of
 
 CORE = CoreConfig(window=4, width=16, heads=2)
 OPTIMISER = OptimiserConfig(batch_size=32, learning_rate=3e-3, warmup=10)
-SMALL = {"core": CORE, "optimiser": OPTIMISER}
+SMALL: dict[str, Any] = {"core": CORE, "optimiser": OPTIMISER}
 CASES: dict[str, tuple[Any, str]] = {
     "dt": (DTConfig(**SMALL), "items"),
     "dt-slates": (DTConfig(**SMALL), "slates"),
@@ -126,12 +127,12 @@ def glitter_shown(policy: DecisionTransformerPolicy, store: TransitionStore, pro
 def test_what_is_asked_for_decides_what_is_shown(name: str) -> None:
     store = log_of_two_kinds()
     both = FeedbackAndReturns()
-    configs = {
+    configs: dict[str, Any] = {
         "dt": DTConfig(returns=both, **SMALL),
         "dt4rec": DTConfig(returns=both, embedding=Buckets(), **SMALL),
         "dt4ier": DT4IERConfig(**SMALL),
     }
-    policy: Any = OfflineAgent.of(configs[name], store).fit(store, 250).policy()
+    policy: Any = OfflineAgent.of(configs[name], store).fit(store, 150).policy()
     episodes = logged_returns(store, both.weights(store)).episodes
     most = episodes[episodes[:, 0] >= np.quantile(episodes[:, 0], 0.9)].mean(0).tolist()
     least = episodes[episodes[:, 0] <= np.quantile(episodes[:, 0], 0.1)].mean(0).tolist()
@@ -150,8 +151,6 @@ def test_preference_vectors() -> None:
         def act(self, observation: Any, state: Any, generator: Any, greedy: bool = False) -> Any:
             users = len(observation["history_items"])
             draw = 0.3 + 0.1 * torch.randn((users, 9), generator=generator)
-            from recgym.types import Decision
-
             return Decision(draw.clamp(-0.99, 0.99), torch.zeros(users)), state
 
     store = record(Drift(), task, 1, seed=0, max_steps=6)
@@ -189,7 +188,9 @@ def test_the_chances_of_all_slates_sum_to_one() -> None:
     seen = store.observations(store.steps[:4])
     with torch.no_grad():
         distribution = network.decide(torch.randn(4, CORE.width), seen)
-        total = sum(distribution.log_prob(torch.tensor(slate).expand(4, -1)).exp() for slate in permutations(range(m), k))
+        total = sum(
+            distribution.log_prob(torch.tensor(slate).expand(4, -1)).exp() for slate in permutations(range(m), k)
+        )
     torch.testing.assert_close(total, torch.ones(4))
     taken = distribution.log_prob(torch.zeros((4, k), dtype=torch.int64)).exp()
     assert torch.equal(taken, torch.zeros(4))

@@ -17,7 +17,10 @@ from tests.agents.offline.cases import TASKS, liking, log_of, task_of
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **TASKS,
-    "many sessions": ("recgym/ShortVideo-v0", {"num_candidates": 6, "window": 8, "slate_size": 3, "level": "retention"}),
+    "many sessions": (
+        "recgym/ShortVideo-v0",
+        {"num_candidates": 6, "window": 8, "slate_size": 3, "level": "retention"},
+    ),
     "clicks too": ("recgym/Retention-v0", {"num_candidates": 5, "click_weight": 0.5}),
 }
 
@@ -48,14 +51,18 @@ def test_the_weights_of_a_reward_are_found_in_the_log() -> None:
     store = log_of("slates")
     names = store.problem.schema.names
     found = dict(zip(names, TaskReturn().weights(store)[0], strict=False))
-    assert found == pytest.approx({name: (0.0 if "watch" in name else -1.0 if name == "hate" else 1.0) for name in names})
+    assert found == pytest.approx(
+        {name: (0.0 if "watch" in name else -1.0 if name == "hate" else 1.0) for name in names}
+    )
 
 
 def test_rewards_that_no_policy_can_see_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     store = log_of("items")
     noise = np.random.default_rng(0).standard_normal(len(store.columns["reward"])).astype(np.float32)
-    monkeypatch.setitem(store.columns, "reward", noise)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"must see its rewards, and these are not weighted sums of .*such sums explain"):
+    monkeypatch.setitem(store.columns, "reward", noise)
+    with pytest.raises(
+        ValueError, match=r"must see its rewards, and these are not weighted sums of .*such sums explain"
+    ):
         TaskReturn().weights(store)
 
 
