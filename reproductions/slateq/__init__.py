@@ -14,8 +14,6 @@ The world is that of RecSim's release (arXiv 1909.04847), by the same authors: :
 3. The state holds the last three picks beside the user's interests; RecSim's the interests alone.
 4. 1,024 users are stepped side by side, with 2 gradient steps of 512 transitions after each step of all, in double
    Q-learning; RecSim has one user and smaller steps. User-steps are as many: 300,000.
-5. Interests move as in RecSim's code, where the chance to come to like a topic is (interest + 1) / 2 and the step is
-   0.3 (1 - abs(interest)) (1 - interest).
-6. The catalogue holds 10,000 documents; RecSim draws each anew.
-7. Each arm is trained with five seeds and served without exploration to 2,000 new users a seed, the same for all arms.
+5. The catalogue holds 10,000 documents; RecSim draws each anew.
+6. Each arm is trained with five seeds and served without exploration to 2,000 new users a seed, the same for all arms.
 """

@@ -8,7 +8,7 @@ from recgym.envs.task import Task
 
 __all__ = ["ARMS", "BASE", "LONG_TERM", "MYOPIC", "PUBLISHED", "RECSIM", "Job", "world"]
 
-BASE = SlateQConfig(batch_size=512, updates=2, buffer_size=300_000, learning_starts=20_000)
+BASE = SlateQConfig(batch_size=512, updates=2, label_every=10, buffer_size=300_000, learning_starts=20_000)
 USERS = 1024
 
 MYOPIC = "MYOP-TS"

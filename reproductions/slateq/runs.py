@@ -17,7 +17,7 @@ from recgym.seeding import make_generator
 from reproductions.running import kept
 from reproductions.slateq.arms import Job, world
 
-__all__ = ["inspect", "reference", "run_job", "serve"]
+__all__ = ["inspect", "is_done", "reference", "run_job", "serve"]
 
 TEST_SEED = 20_241
 _INSPECTED = 2000
@@ -73,7 +73,16 @@ def inspect(policy: SlateQPolicy, seed: int) -> dict[str, float]:
 
 def run_job(job: Job, folder: Path, users: int) -> dict[str, Any]:
     """Train one arm and test it; the result is kept."""
-    return kept(folder / f"{job.key}_{users}.json", partial(_trained, job, users))
+    return kept(_place(job, folder, users), partial(_trained, job, users))
+
+
+def is_done(job: Job, folder: Path, users: int) -> bool:
+    """Whether the result of a run is kept."""
+    return _place(job, folder, users).exists()
+
+
+def _place(job: Job, folder: Path, users: int) -> Path:
+    return folder / f"{job.key}_{users}.json"
 
 
 def _trained(job: Job, users: int) -> dict[str, Any]:

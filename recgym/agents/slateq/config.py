@@ -76,8 +76,8 @@ class SlateQConfig:
     learning_starts: int = 5_000
     batch_size: int = 512
     updates: int = 4
-    label_every: int = 200
-    learning_rate: float = 1e-3
+    label_every: int = 20
+    learning_rate: float = 3e-3
     choice_rate: float = 3e-2
     final_rate: float = 0.05
     max_grad_norm: float = 10.0
