@@ -1,4 +1,4 @@
-"""Values of policies from a log alone: normalised capped importance sampling, and whether it ranks them as the truth."""
+"""Values of policies from a log alone, by normalised capped importance sampling, and whether they rank as the truth."""
 
 from dataclasses import dataclass
 from typing import Any

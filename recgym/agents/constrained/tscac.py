@@ -32,6 +32,7 @@ class TSCACConfig:
         weight_cap: where the weights of stage 2 are cut.
         action_values: take the main advantage from a critic of actions, ``Q_1(s, a) - V_1(s)``, in place of the
             one-step error: the exponential of an outcome favours what is risky, that of its expectation does not.
+        similarity: for preference vectors, what the paper does with continuous actions; see :class:`TSCAC`.
         basis: what all constrained agents share.
         network: the networks.
     """
@@ -43,6 +44,7 @@ class TSCACConfig:
     anchor: float = 0.0
     weight_cap: float = 20.0
     action_values: bool = True
+    similarity: bool = False
     basis: BasisConfig = field(default_factory=BasisConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
@@ -74,7 +76,9 @@ class TSCAC:
         ``w = prod_i pi_i^(l_i / L) exp(A_1 / L) / beta``. ``loss = -mean min(w, cap) log pi``, and the critic of
         response 1 is that of stage 1 with the actor's own ratios.
 
-    Any action whose probability or density the networks know will do: one item, a slate, a preference vector.
+    Any action whose probability or density the networks know will do: one item, a slate, a preference vector. For
+    preference vectors there is also the paper's stage 2 for continuous actions, with the policies' modes m:
+    ``loss = -mean(Q_1(s, m(s)) + sum_i l_i h(m(s), m_i(s)))``, ``h(a, b) = sum_d exp(-(a_d - b_d)^2 / 2)``.
 
     Differences from the paper: (1) actors start as copies of a policy cloned from the log, critics with the values of
     that policy; (2) responses are divided by their standard deviation in the log, so that lambdas mean the same
@@ -88,11 +92,16 @@ class TSCAC:
     """
 
     def __init__(self, config: TSCACConfig, parts: Parts) -> None:
+        if config.similarity and not (config.action_values and parts.problem.action == "preference"):
+            raise ValueError(
+                f"{parts.problem.name}: similarity needs preference vectors and action_values, "
+                f"found actions of {parts.problem.action!r} and action_values={config.action_values}"
+            )
         self.config = config
         self.basis = Basis(config.basis, parts)
         lambdas = torch.tensor(per_auxiliary(config.lambdas, self.basis.auxiliaries, "lambdas"))
         self.total = float(lambdas.sum())
-        self.shares = lambdas / lambdas.sum()
+        self.lambdas, self.shares = lambdas, lambdas / lambdas.sum()
         self.actor = ActorNetwork(parts)
         self.auxiliary = nn.ModuleList([ActorNetwork(parts) for _ in range(self.basis.auxiliaries)])
         self.critics = Critics(parts, self.basis.chosen.gammas, config.basis.joint_critic)
@@ -164,15 +173,29 @@ class TSCAC:
         advantages, value_loss = self._advantages(sample, errors)
         critic_loss = (ratio * errors.square()).mean() + value_loss
         descend(self.optimisers["critic"], critic_loss)
-        with torch.no_grad():
-            pull = self._auxiliary_log_probs(sample) @ self.shares
-            weight = capped_ratio(pull + advantages / self.total, sample.log_behaviour, self.config.weight_cap)
-        actor_loss = -(weight * log_policy).mean()
+        told = {"critic_loss": critic_loss.detach(), "ratio": ratio.mean()}
+        if self.config.similarity:
+            actor_loss = -self._similar(sample).mean()
+        else:
+            with torch.no_grad():
+                pull = self._auxiliary_log_probs(sample) @ self.shares
+                weight = capped_ratio(pull + advantages / self.total, sample.log_behaviour, self.config.weight_cap)
+            actor_loss = -(weight * log_policy).mean()
+            cut = weight >= 0.999 * self.config.weight_cap
+            told |= {"weight": weight.mean(), "weights_cut": cut.float().mean()}
         descend(self.optimisers["actor"], actor_loss)
-        return {
-            "critic_loss": critic_loss.detach(), "actor_loss": actor_loss.detach(), "ratio": ratio.mean(),
-            "weight": weight.mean(), "weights_cut": (weight >= 0.999 * self.config.weight_cap).float().mean(),
-        }  # fmt: skip
+        return {**told, "actor_loss": actor_loss.detach()}
+
+    def _similar(self, sample: Sample) -> Float32[Tensor, "B"]:
+        """``Q_1(s, m(s)) + sum_i l_i h(m(s), m_i(s))``."""
+        assert self.action_values is not None
+        mode = self.actor(sample.observation).mode()
+        total: Tensor = self.action_values(sample.observation, mode)
+        for weight, actor in zip(self.lambdas, self.auxiliary, strict=True):
+            with torch.no_grad():
+                other = actor(sample.observation).mode()
+            total = total + weight * (-0.5 * (mode - other).square()).exp().sum(1)
+        return total
 
     def policy(self) -> NetworkPolicy:
         """See :class:`recgym.agents.offline.Learner`."""

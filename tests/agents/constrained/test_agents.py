@@ -22,6 +22,7 @@ from recgym.agents.constrained import (
 from recgym.agents.offline import OFFLINE_CONFIGS, NetworkPolicy, OfflineAgent, load_offline
 from recgym.agents.sb3.distributions import SquashedGaussian
 from recgym.data.transitions import TransitionStore
+from recgym.envs import Task
 from recgym.evaluation import action_spec, record
 from recgym.testing import check_agent
 from tests.agents.offline.cases import log_of, task_of
@@ -40,7 +41,7 @@ def basis(kind: str, joint: bool = False, clone_updates: int = 10) -> BasisConfi
 def configs(kind: str) -> dict[str, Any]:
     return {
         "tscac": TSCACConfig(stage1_updates=10, basis=basis(kind)),
-        "tscac, joint": TSCACConfig(stage1_updates=10, basis=basis(kind, joint=True)),
+        "tscac, joint": TSCACConfig(stage1_updates=10, action_values=False, basis=basis(kind, joint=True)),
         "a2c": OfflineA2CConfig(basis=basis(kind)),
         "rcpo": RCPOConfig(basis=basis(kind)),
         "rcpo, per response": RCPOConfig(per_response=True, basis=basis(kind)),
@@ -64,6 +65,23 @@ class Wandering(nn.Module):
         return SquashedGaussian(mean, mean - 0.5)
 
 
+def test_a_large_lambda_draws_the_mode_to_that_of_the_auxiliary_policy() -> None:
+    _, store = wandering_log()
+    apart = {}
+    for size in (0.0001, 100.0):
+        config = TSCACConfig((size,), stage1_updates=0, similarity=True, basis=basis("preference"))
+        config = replace(config, basis=replace(config.basis, actor_rate=1e-2))
+        agent = OfflineAgent.of(config, store).fit(store, 10)
+        learner, seen = agent.learner, store.observations(store.steps[:200])
+        with torch.no_grad():
+            learner.auxiliary[0].head.query.bias.add_(0.5)  # type: ignore[attr-defined]
+        agent.fit(store, 60)
+        with torch.no_grad():
+            gap = learner.actor(seen).mode() - learner.auxiliary[0](seen).mode()  # type: ignore[attr-defined]
+        apart[size] = float(gap.square().mean())
+    assert apart[100.0] < 0.2 * apart[0.0001]
+
+
 def without_propensities(store: TransitionStore) -> TransitionStore:
     unknown = np.full_like(store.columns["log_propensity"], np.nan)
     return replace(store, columns={**store.columns, "log_propensity": unknown})
@@ -81,13 +99,19 @@ def test_it_learns_and_keeps_the_contract(arm: str, kind: str) -> None:
     check_agent(agent.policy(), action_spec(task_of(kind)), store.observations(store.steps[:3]))
 
 
-@pytest.mark.parametrize("arm", ALL)
-def test_preference_vectors(arm: str) -> None:
+def wandering_log() -> tuple[Task, TransitionStore]:
     task = replace(task_of("items"), action="preference")
     width = task.model.item_features.shape[1]
     wandering = NetworkPolicy(Wandering(width))
-    store = record(wandering, task, 1, seed=0, max_steps=3)
-    agent = OfflineAgent.of(configs("preference")[arm], store).fit(store, 30)
+    return task, record(wandering, task, 1, seed=0, max_steps=3)
+
+
+@pytest.mark.parametrize("arm", [*ALL, "tscac, similarity"])
+def test_preference_vectors(arm: str) -> None:
+    task, store = wandering_log()
+    made = configs("preference")
+    made["tscac, similarity"] = replace(made["tscac"], similarity=True)
+    agent = OfflineAgent.of(made[arm], store).fit(store, 30)
     assert all(np.isfinite(value) for row in agent.losses for value in row.values())
     check_agent(agent.policy(), action_spec(task), store.observations(store.steps[:3]))
 
@@ -159,6 +183,10 @@ def test_bad_input() -> None:
         OfflineAgent.of(TSCACConfig(lambdas=(1.0, 2.0), basis=basis("items")), store)
     with pytest.raises(ValueError, match="engagement"):
         OfflineAgent.of(RCPOConfig(), log_of("flat"))
+    with pytest.raises(
+        ValueError, match="similarity needs preference vectors and action_values, found actions of 'items'"
+    ):
+        OfflineAgent.of(TSCACConfig(similarity=True, basis=basis("items")), store)
     with pytest.raises(ValueError, match="lambdas must not be negative and must not all be 0"):
         TSCACConfig(lambdas=(0.0,))
     with pytest.raises(ValueError, match=r"a discount must lie in \[0, 1\), found 1"):
