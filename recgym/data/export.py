@@ -1,6 +1,7 @@
 """Logs and transitions for other programs: rows under the ids of the source, d3rlpy's and Minari's data sets."""
 
 import importlib
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -135,10 +136,12 @@ def to_minari(store: TransitionStore, dataset_id: str, states: StateFn | None = 
     observation_space = _space(show(store.observations(store.steps[:1])), store.problem)
     episodes = [_buffer(buffers.EpisodeBuffer, store, number, show) for number in range(len(store.episodes))]
     described = {"algorithm_name": store.problem.name, "description": f"Steps of users on {store.problem.name}."}
-    return minari.create_dataset_from_buffers(
-        dataset_id=dataset_id, buffer=episodes, observation_space=observation_space,
-        action_space=_action_space(store.problem), **(described | about),
-    )  # fmt: skip
+    with warnings.catch_warnings():  # about what was not said of the data set
+        warnings.filterwarnings("ignore", category=UserWarning, module="minari")
+        return minari.create_dataset_from_buffers(
+            dataset_id=dataset_id, buffer=episodes, observation_space=observation_space,
+            action_space=_action_space(store.problem), **(described | about),
+        )  # fmt: skip
 
 
 def _package(name: str) -> Any:

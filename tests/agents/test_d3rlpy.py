@@ -254,13 +254,13 @@ def test_fitted_q_evaluation_finds_a_known_value() -> None:
     """Reward 1 a step for ever is worth 1 / (1 - gamma); episodes are cut off, not over, so values go on."""
     from recgym.agents.d3rlpy import fitted_q_evaluation
 
-    store = log_of("items")
-    ones = np.ones_like(store.columns["reward"])
-    never = np.zeros_like(store.columns["terminated"])
-    store = replace(store, columns={**store.columns, "reward": ones, "terminated": never})
-    for name in ("d3rlpy-iql", "d3rlpy-discrete-cql"):
+    for name, kind in (("d3rlpy-iql", "items"), ("d3rlpy-discrete-cql", "flat")):
+        store = log_of(kind)
+        ones = np.ones_like(store.columns["reward"])
+        never = np.zeros_like(store.columns["terminated"])
+        store = replace(store, columns={**store.columns, "reward": ones, "terminated": never})
         agent = agent_of(name, store).fit(store, 1)
-        value = fitted_q_evaluation(agent, store, 800, gamma=0.5, target_update_interval=20, learning_rate=5e-3)
+        value = fitted_q_evaluation(agent, store, 800, gamma=0.5, target_update_interval=50, learning_rate=1e-2)
         assert value.mean == pytest.approx(2.0, abs=0.15)
         assert len(value.values) == len(store.episodes)
     with pytest.raises(ValueError, match="fitted Q evaluation needs an agent of d3rlpy that reads single steps"):
