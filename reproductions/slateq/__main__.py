@@ -61,9 +61,9 @@ def _full(work: Path, workers: int, finished: bool) -> list[dict[str, Any]]:
 def _notes(runs: list[dict[str, Any]]) -> list[str]:
     trained = [run["seconds"] for run in runs if run["arm"] in ARMS]
     notes = [
-        f"{len(trained)} of {len(JOBS)} runs; {sum(trained) / 60:.0f} minutes of training, on cores that others used too",
-        "tried before: a label network renewed every 200 gradient steps, two or three times in a run, left two seeds of "
-        "four at 159 to 170 minutes in every long-term arm; it is renewed every 10",
+        f"{len(trained)} of {len(JOBS)} runs; {sum(trained) / 60:.0f} minutes of training, on shared cores",
+        "tried before: a label network renewed every 200 gradient steps, two or three times in a run, left two of four "
+        "seeds at 159 to 170 minutes in every long-term arm; it is renewed every 10",
     ]
     lift = lifts(runs, RECSIM)
     if len(lift) > 1:
