@@ -82,7 +82,7 @@ def measure(name: str, store: TransitionStore, updates: int, pairs: int) -> Pair
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the benchmark; 1 if a median is below 0.9. A full run is kept in ``benchmarks/results/d3rlpy_bridge.json``."""
+    """Run the benchmark; 1 if a median is below 0.9. A full run is kept in ``results/d3rlpy_bridge.json``."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.d3rlpy_bridge", description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--quick", action="store_true", help="few updates; written nowhere unless --out is given")

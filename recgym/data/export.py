@@ -103,12 +103,13 @@ def to_mdp_dataset(store: TransitionStore, states: StateFn, discrete: bool) -> A
     ends = np.zeros(len(steps), bool)
     ends[np.cumsum(store.lengths) - 1] = True
     terminals = columns["terminated"][steps]
-    return dataset.MDPDataset(
-        np.concatenate(list(_states(store, states, steps))), actions, columns["reward"][steps],
-        terminals.astype(np.float32), (ends & ~terminals).astype(np.float32),
-        action_space=constants.ActionSpace.DISCRETE if discrete else constants.ActionSpace.CONTINUOUS,
-        action_size=size,
-    )  # fmt: skip
+    with _package("structlog.testing").capture_logs():  # d3rlpy prints what it finds in the arrays
+        return dataset.MDPDataset(
+            np.concatenate(list(_states(store, states, steps))), actions, columns["reward"][steps],
+            terminals.astype(np.float32), (ends & ~terminals).astype(np.float32),
+            action_space=constants.ActionSpace.DISCRETE if discrete else constants.ActionSpace.CONTINUOUS,
+            action_size=size,
+        )  # fmt: skip
 
 
 def to_minari(store: TransitionStore, dataset_id: str, states: StateFn | None = None, **about: Any) -> Any:

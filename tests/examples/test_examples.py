@@ -11,6 +11,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 FLAGS = {
     "train_long_term.py": ("--steps", "40000", "--users", "50"),
     "many_worlds.py": ("--steps", "40000", "--users", "60", "--first", "20"),
+    "offline.py": ("--steps", "1000", "--updates", "20", "--users", "50"),
     "encoder_state.py": ("--steps", "2000", "--users", "50", "--envs", "32"),
 }
 
