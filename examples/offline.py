@@ -36,10 +36,8 @@ def main(steps: int, updates: int, users: int, log: Path | None) -> None:
 
     real = log_from_transitions(store) if log is None else read_log(log, "recgym")
     read = transitions_from_log(real, SlateReading(), {real.schema.names[0]: 1.0})
-    print(
-        f"\n{real.source}: {len(read.store):,} slates read as steps, {sum(entry.rows for entry in read.left_out):,} rows left out"
-    )
-    print(*(f"  {entry.rows:,} rows {entry.reason}" for entry in read.left_out), *read.notes, sep="\n")
+    print(f"\n{real.source}: {len(read.store):,} slates read as steps; left out, and remarks:")
+    print(*(f"  {entry.rows:,} rows {entry.reason}" for entry in read.left_out), *read.notes or ("  none",), sep="\n")
 
 
 def learned(store: TransitionStore, share: float, updates: int) -> Policy[Any]:
