@@ -11,7 +11,7 @@ from recgym.agents.base import (
 )
 from recgym.agents.loading import CONFIGS, Agent, load_agent, make_agent
 from recgym.agents.mixture import MixturePolicy
-from recgym.agents.offline import OfflineAgent, load_policy
+from recgym.agents.offline import DT4IERConfig, DTConfig, OfflineAgent, load_policy
 from recgym.agents.online import HACConfig, OnlineAgent, RLURConfig
 from recgym.agents.recurrent import RecurrentPolicy, RecurrentPPO, RecurrentPPOConfig
 from recgym.agents.sb3 import (
@@ -37,6 +37,6 @@ __all__ = [
     "RecurrentPPO", "RecurrentPPOConfig", "RecurrentPolicy", "Sim2RecConfig",
     "SlateQ", "SlateQConfig", "SlateQPolicy",
     "OnlineAgent", "HACConfig", "RLURConfig",
-    "OfflineAgent", "load_policy",
+    "OfflineAgent", "DTConfig", "DT4IERConfig", "load_policy",
     "Agent", "CONFIGS", "make_agent", "load_agent",
 ]  # fmt: skip

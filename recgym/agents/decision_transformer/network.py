@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor, nn
 
+from recgym.agents.decision_transformer.mixing import DroppedSoftmax
 from recgym.agents.sb3.distributions import ActionDistribution
 from recgym.data.transitions import TransitionStore
 from recgym.encoders import Where
-from recgym.encoders.transformer import FeedForward, PlainBlock, PositionPart, Softmax
+from recgym.encoders.transformer import FeedForward, PlainBlock, PositionPart
 
 __all__ = ["Core", "CoreConfig", "SequenceNetwork", "Steps", "steps_of"]
 
@@ -55,8 +56,8 @@ class Core(nn.Module):
         self.drop = nn.Dropout(rate)
         self.blocks = nn.ModuleList(
             PlainBlock(
-                d, config.heads, Softmax(), PositionPart(), FeedForward(d, 4 * d, rate, nn.ReLU(), drop_inner=False),
-                rate,
+                d, config.heads, DroppedSoftmax(), PositionPart(),
+                FeedForward(d, 4 * d, rate, nn.ReLU(), drop_inner=False), rate,
             )
             for _ in range(config.layers)
         )  # fmt: skip

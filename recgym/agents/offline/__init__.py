@@ -15,7 +15,7 @@ from recgym.agents.offline.reinforce import Reinforce, ReinforceConfig
 
 __all__ = [
     "OfflineAgent", "OfflineConfig", "Learner", "OFFLINE_CONFIGS", "load_offline", "load_policy",
-    "BC", "BCConfig", "Reinforce", "ReinforceConfig",
+    "BC", "BCConfig", "DTConfig", "DT4IERConfig", "Reinforce", "ReinforceConfig",
     "Parts", "ActorNetwork", "StateNetwork", "ValueNetwork", "NetworkPolicy",
     "problem_of", "check_served", "observation_space",
 ]  # fmt: skip
