@@ -18,7 +18,7 @@ from reproductions.tscac.world import AUXILIARIES, COSTS, MAIN
 __all__ = ["ARMS", "Budget", "FULL", "LAMBDAS", "QUICK", "Run", "config_of"]
 
 LAMBDAS = (0.03, 0.1, 0.3, 1.0)
-DUAL_RATES = (0.005, 0.05)
+DUAL_RATES = (0.005, 0.05, 0.5)
 
 ARMS: dict[str, tuple[float, ...]] = {
     "bc": (0.0,),
