@@ -1,14 +1,18 @@
 """What off-policy estimators share: logged data, the form of an estimate, and how its resamples are made."""
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
-__all__ = ["Estimator", "Fraction", "LoggedRounds", "Trajectories", "value_of"]
+__all__ = [
+    "Estimator", "Fraction", "LoggedRounds", "Rerun", "Trajectories", "Weighted",
+    "check_rows", "needed", "shared_row", "take", "value_of",
+]  # fmt: skip
 
 Data = TypeVar("Data", contravariant=True)
+Rows = TypeVar("Rows")
 
 
 @dataclass(frozen=True)
@@ -21,26 +25,50 @@ class LoggedRounds:
         propensity: probability of the action under the logging policy, in (0, 1].
         target: probability of every action under the target policy, ``[n, A]``; a policy that ignores the context may
             be given by one row, broadcast.
+        q: expected reward of every action in each round, by a model, if there is one; see
+            :func:`recgym.ope.models.cross_fitted`.
+        logging: probability of every action under the logging policy, if it is known; may be one row, broadcast.
+        embedding: category of the action taken, ``0..E-1``, for estimators that weigh categories, not actions.
+        ratio: importance weights by a model, if there is one; see :func:`recgym.ope.models.classifier_weights`.
+        stratum: which of several logging policies each round is from, ``0..L-1``.
+        average_propensity: probability of the action under the mixture of these, each as often as it logged.
     """
 
     action: Int64[np.ndarray, "n"]
     reward: Float64[np.ndarray, "n"]
     propensity: Float64[np.ndarray, "n"]
     target: Float64[np.ndarray, "n A"]
+    q: Float64[np.ndarray, "n A"] | None = None
+    logging: Float64[np.ndarray, "n A"] | None = None
+    embedding: Int64[np.ndarray, "n"] | None = None
+    ratio: Float64[np.ndarray, "n"] | None = None
+    stratum: Int64[np.ndarray, "n"] | None = None
+    average_propensity: Float64[np.ndarray, "n"] | None = None
 
     def __post_init__(self) -> None:
-        n, actions = len(self.action), self.target.shape[-1]
-        for name, value in (("reward", self.reward), ("propensity", self.propensity), ("target", self.target)):
-            if len(value) != n:
-                raise ValueError(f"logged rounds: {name} has {len(value)} rows, action has {n}")
-        if n == 0:
-            raise ValueError("logged rounds: there are none, at least one was expected")
+        check_rows(self, "logged rounds")
+        actions = self.target.shape[1]
+        for name, table in (("q", self.q), ("logging", self.logging)):
+            if table is not None and table.shape[1] != actions:
+                raise ValueError(f"logged rounds: {name} has {table.shape[1]} actions, target has {actions}")
         _check("action", self.action, (self.action < 0) | (self.action >= actions), f"an action in 0..{actions - 1}")
-        _check("propensity", self.propensity, ~((self.propensity > 0) & (self.propensity <= 1)), "a number in (0, 1]")
-        _check("reward", self.reward, ~np.isfinite(self.reward), "a finite number")
-        total = self.target.sum(1)
-        wrong = (np.abs(total - 1) > 1e-6) | (self.target.min(1) < 0)
-        _check("target", total, wrong, "probabilities of all actions that sum to 1")
+        for name in ("propensity", "average_propensity"):
+            value = getattr(self, name)
+            if value is not None:
+                _check(name, value, ~((value > 0) & (value <= 1)), "a number in (0, 1]")
+        for name in ("reward", "ratio"):
+            value = getattr(self, name)
+            if value is not None:
+                _check(name, value, ~np.isfinite(value), "a finite number")
+        for name in ("embedding", "stratum"):
+            value = getattr(self, name)
+            if value is not None:
+                _check(name, value, value < 0, "a number from 0")
+        _check_probabilities("target", self.target)
+        if self.logging is not None:
+            _check_probabilities("logging", self.logging)
+        if self.q is not None:
+            _check("q", self.q.sum(1), ~np.isfinite(self.q.sum(1)), "finite values")
 
     @property
     def n(self) -> int:
@@ -52,6 +80,26 @@ class LoggedRounds:
         """Importance weight of each round: how much likelier the target policy takes the action."""
         weight: np.ndarray = self.target[np.arange(self.n), self.action] / self.propensity
         return weight
+
+    @property
+    def q_taken(self) -> Float64[np.ndarray, "n"]:
+        """The model's expected reward of the action taken.
+
+        Raises:
+            ValueError: there is no model.
+        """
+        taken: np.ndarray = needed(self.q, "q")[np.arange(self.n), self.action]
+        return taken
+
+    @property
+    def q_target(self) -> Float64[np.ndarray, "n"]:
+        """The model's expected reward under the target policy, ``sum_a target(a) q(a)``.
+
+        Raises:
+            ValueError: there is no model.
+        """
+        expected: np.ndarray = np.einsum("na,na->n", self.target, needed(self.q, "q"))
+        return expected
 
 
 @dataclass(frozen=True)
@@ -128,7 +176,10 @@ class Estimator(Protocol[Data]):
     :class:`Rerun` besides.
     """
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """A short name, such as ``"IPW"``; a plain class attribute will do."""
+        ...
 
     def fractions(self, data: Data) -> tuple[Fraction, ...]:
         """The fractions whose sum is the estimate; rows are independent of each other.
@@ -139,8 +190,31 @@ class Estimator(Protocol[Data]):
         ...
 
 
+@runtime_checkable
+class Rerun(Estimator[Data], Protocol[Data]):
+    """An estimator that chooses something by the data, so that every resample must choose anew."""
+
+    def rerun(self, data: Data, counts: Float[np.ndarray, "R n"]) -> Float64[np.ndarray, "R"]:
+        """The estimate under each resample; with counts of one it equals that of :meth:`fractions`.
+
+        Args:
+            data: all of them.
+            counts: how often each resample drew each row.
+        """
+        ...
+
+
+@runtime_checkable
+class Weighted(Estimator[Data], Protocol[Data]):
+    """An estimator whose weights differ from those that the data give, for the diagnostics."""
+
+    def weights(self, data: Data) -> Float64[np.ndarray, "n"]:
+        """The weight that the reward of each row gets, before any normalising."""
+        ...
+
+
 def value_of(fractions: tuple[Fraction, ...], counts: Any = None) -> Float64[np.ndarray, "R"]:
-    """The estimate under each resample.
+    """The estimate under each resample; NaN where a denominator is 0 because no row says anything.
 
     Args:
         fractions: of an estimator.
@@ -149,12 +223,60 @@ def value_of(fractions: tuple[Fraction, ...], counts: Any = None) -> Float64[np.
     total = np.zeros(1 if counts is None else len(counts))
     for numerator, denominator in fractions:
         if counts is None:
-            below = float(len(numerator)) if denominator is None else denominator.sum()
-            total = total + numerator.sum() / below
+            above, below = numerator.sum(), len(numerator) if denominator is None else denominator.sum()
         else:
-            drawn = counts.sum(1) if denominator is None else counts @ denominator
-            total = total + (counts @ numerator) / drawn
+            above, below = counts @ numerator, counts.sum(1) if denominator is None else counts @ denominator
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total = total + np.divide(above, below)
     return total
+
+
+def take(data: Rows, rows: Int64[np.ndarray, "m"]) -> Rows:
+    """The same data class with some of its rows, in the order and as often as they are named."""
+    n = data.n  # type: ignore[attr-defined]
+    arrays = {field.name: getattr(data, field.name) for field in fields(data)}  # type: ignore[arg-type]
+    chosen = {name: value[rows] for name, value in arrays.items() if isinstance(value, np.ndarray) and len(value) == n}
+    return replace(data, **chosen)  # type: ignore[type-var]
+
+
+def needed(value: np.ndarray | None, name: str) -> np.ndarray:
+    """An optional part of the data that an estimator cannot do without.
+
+    Raises:
+        ValueError: it is None.
+    """
+    if value is None:
+        raise ValueError(f"the estimator needs {name!r}, which the data do not have")
+    return value
+
+
+def shared_row(table: Float64[np.ndarray, "n A"]) -> Float64[np.ndarray, "1 A"] | None:
+    """The only row of a broadcast table, or None if rows may differ."""
+    return table[:1] if table.strides[0] == 0 or len(table) == 1 else None
+
+
+def check_rows(data: Any, what: str) -> None:
+    """Hold a data class whose arrays all have one row a round against that.
+
+    Raises:
+        ValueError: there are no rows, or an array has another number of rows than the first.
+    """
+    arrays = {field.name: getattr(data, field.name) for field in fields(data)}
+    rows = {name: len(value) for name, value in arrays.items() if isinstance(value, np.ndarray)}
+    first, n = next(iter(rows.items()))
+    if n == 0:
+        raise ValueError(f"{what}: there are none, at least one was expected")
+    for name, found in rows.items():
+        if found != n:
+            raise ValueError(f"{what}: {name} has {found} rows, {first} has {n}")
+
+
+def _check_probabilities(name: str, table: np.ndarray) -> None:
+    row = shared_row(table)
+    table = table if row is None else row
+    total = table.sum(1)
+    wrong = ~(np.abs(total - 1) <= 1e-6) | (table.min(1) < 0)
+    _check(name, total, wrong, "probabilities of all actions that sum to 1")
 
 
 def _check(name: str, values: np.ndarray, wrong: np.ndarray, expected: str) -> None:
