@@ -61,7 +61,7 @@ def _full(work: Path, workers: int, finished: bool) -> list[dict[str, Any]]:
 def _notes(runs: list[dict[str, Any]]) -> list[str]:
     trained = [run["seconds"] for run in runs if run["arm"] in ARMS]
     notes = [
-        f"{len(trained)} of {len(JOBS)} runs; {sum(trained) / 60:.0f} minutes of training, on shared cores",
+        f"{len(trained)} of {len(JOBS)} runs; {sum(trained) / 60:.0f} minutes of training; kept runs are not run again",
         "tried before: a label network renewed every 200 gradient steps, two or three times in a run, left two of four "
         "seeds at 159 to 170 minutes in every long-term arm; it is renewed every 10",
     ]
