@@ -45,16 +45,17 @@ def balanced_ipw(limit: float = math.inf) -> SNIPW:
     return SNIPW(Clipped(limit, classified), "B-IPW")
 
 
-def mips(shares: Float64[ndarray, "A E"] | None = None) -> IPW:
+def mips(shares: Float64[ndarray, "A E"]) -> IPW:
     """MIPS: weights of the categories of actions (Saito and Joachims, 2022).
 
     Args:
-        shares: probability of each category given the action; counted from the log if None.
+        shares: probability of each category given the action, known or counted by
+            :func:`~recgym.ope.weights.embedding_shares`.
     """
     return IPW(Marginalised(shares), "MIPS")
 
 
-def sn_mips(shares: Float64[ndarray, "A E"] | None = None) -> SNIPW:
+def sn_mips(shares: Float64[ndarray, "A E"]) -> SNIPW:
     """MIPS, self-normalised; arguments as for :func:`mips`."""
     return SNIPW(Marginalised(shares), "SN-MIPS")
 

@@ -21,6 +21,7 @@ __all__ = [
     "Bootstrap", "EmpiricalBernstein", "EmpiricalLikelihood", "Hoeffding", "IntervalMethod", "StudentT", "influence",
 ]  # fmt: skip
 
+_ROUNDING = 1e-12
 Clusters = Int64[np.ndarray, "n"] | None
 
 
@@ -203,7 +204,7 @@ class EmpiricalLikelihood:
     def _one(self, estimate: float, psi: np.ndarray) -> Interval:
         if psi.size < 2 or not np.isfinite(psi).all():
             return _symmetric(estimate, float("nan"))
-        if np.ptp(psi) == 0:
+        if np.ptp(psi) <= _ROUNDING * abs(estimate):
             return Interval(estimate, estimate, estimate)
         limit = float(stats.f.ppf(self.level, 1, psi.size - 1))
         low, high = (_likelihood_bound(psi, end, limit) for end in (float(psi.min()), float(psi.max())))

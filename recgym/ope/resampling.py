@@ -134,7 +134,8 @@ def _resampled_sums(
             rows = min(_RESAMPLES, resamples - first)
             counts = _poisson(table, rows, len(part), generator, block)
             sums[first : first + rows] += counts @ part
-    return sums * scale
+    total: np.ndarray = sums * scale
+    return total
 
 
 def _counts(units: int, resamples: int, generator: np.random.Generator, at_once: int) -> Iterator[np.ndarray]:
@@ -173,5 +174,4 @@ def _poisson(
     index = words.view(np.uint16)[:cells]
     flat: np.ndarray = block.reshape(-1)[:cells]
     np.take(table, index, out=flat, mode="clip")
-    counts: np.ndarray = flat.reshape(rows, columns)
-    return counts
+    return flat.reshape(rows, columns)

@@ -1,7 +1,7 @@
 """Importance weights: how much the reward of a logged round counts for the target policy.
 
 Estimators take their weights as a part, so that each weighting goes with each estimator: ``IPW(Clipped(10.0))``,
-``DR(Shrunk(5.0))`` (known as DRos), ``SNIPW(Marginalised())`` (SN-MIPS).
+``DR(Shrunk(5.0))`` (known as DRos), ``SNIPW(Marginalised(shares))`` (SN-MIPS).
 """
 
 from collections.abc import Callable
@@ -148,15 +148,15 @@ class Marginalised:
     actions (MIPS, Saito and Joachims, 2022).
 
     Attributes:
-        shares: ``p(e | a)``, ``[A, E]``; counted from the log by :func:`embedding_shares` if None.
+        shares: ``p(e | a)``, ``[A, E]``; if it is not known, :func:`embedding_shares` counts it from the log.
     """
 
-    shares: Float64[np.ndarray, "A E"] | None = None
+    shares: Float64[np.ndarray, "A E"]
 
     def __call__(self, data: LoggedRounds) -> Float64[np.ndarray, "n"]:
         """The weights; needs ``embedding`` and ``logging``."""
         embedding, logging = needed(data.embedding, "embedding"), needed(data.logging, "logging")
-        shares = embedding_shares(data) if self.shares is None else self.shares
+        shares = self.shares
         if shares.shape[0] != data.target.shape[1] or shares.shape[1] <= embedding.max():
             raise ValueError(
                 f"the shares of categories are {shares.shape[0]} actions x {shares.shape[1]} categories, expected "
@@ -177,7 +177,8 @@ class Marginalised:
 def embedding_shares(data: LoggedRounds) -> Float64[np.ndarray, "A E"]:
     """How often each category was seen with each action, ``p(e | a)``; zeros for an action that was never taken.
 
-    What the target policy does with actions that were never taken is lost, as it is for action weights.
+    What the target policy does with actions that were never taken is lost, as it is for action weights. Resamples take
+    the shares as known.
     """
     embedding = needed(data.embedding, "embedding")
     actions, categories = data.target.shape[1], int(embedding.max()) + 1

@@ -1,4 +1,4 @@
-"""Contract checks that run on every user model, environment, policy and encoder, ours or yours.
+"""Contract checks that run on every user model, environment, policy, encoder and estimator, ours or yours.
 
 Each ``check_*`` function raises an ``AssertionError`` of one sentence that says what was expected and what was found,
 and returns nothing if all is well. Call them from your own tests::
@@ -18,11 +18,12 @@ from recgym.testing.agent import check_agent
 from recgym.testing.checks import Check, Result, run_checks
 from recgym.testing.encoder import check_encoder
 from recgym.testing.environment import check_environment, environment_checks
+from recgym.testing.estimator import check_estimator
 from recgym.testing.leakage import check_chance, check_encoder_no_leak, check_no_leak
 from recgym.testing.user_model import check_user_model, user_model_checks
 
 __all__ = [
-    "check_user_model", "check_environment", "check_agent", "check_encoder",
+    "check_user_model", "check_environment", "check_agent", "check_encoder", "check_estimator",
     "check_no_leak", "check_encoder_no_leak", "check_chance",
     "Check", "Result", "user_model_checks", "environment_checks", "run_checks",
 ]  # fmt: skip

@@ -70,10 +70,12 @@ def value(estimator: Estimator[Any], data: Any) -> float:
 
 def cases() -> dict[str, tuple[Estimator[Any], Any]]:
     """Name in the reference -> estimator and data."""
-    found: dict[str, tuple[Estimator[Any], Any]] = {
-        one.name: (one, ROUNDS) for one in (IPW(), SNIPW(), DM(), DR(), SNDR(), *map(switch_dr, LIMITS), *map(dros, LIMITS))
-    }  # fmt: skip
-    found |= {one.name: (one, ROUNDS) for make in (sub_gaussian_ipw, sub_gaussian_dr) for one in map(make, STRENGTHS)}
+    named: list[Estimator[Any]] = [IPW(), SNIPW(), DM(), DR(), SNDR()]
+    for limit in LIMITS:
+        named += [switch_dr(limit), dros(limit)]
+    for strength in STRENGTHS:
+        named += [sub_gaussian_ipw(strength), sub_gaussian_dr(strength)]
+    found: dict[str, tuple[Estimator[Any], Any]] = {one.name: (one, ROUNDS) for one in named}
     for limit in LIMITS:
         found[f"IPW clipped {limit:g}"] = IPW(Clipped(limit)), ROUNDS
         found[f"DR clipped {limit:g}"] = DR(Clipped(limit)), ROUNDS
