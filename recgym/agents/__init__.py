@@ -2,6 +2,7 @@
 
 from recgym.agents.base import (
     ActionSpec,
+    LikelihoodPolicy,
     MappedPolicy,
     NoState,
     Policy,
@@ -30,7 +31,7 @@ from recgym.agents.sim2rec import Sim2RecConfig
 from recgym.agents.slateq import SlateQ, SlateQConfig, SlateQPolicy
 
 __all__ = [
-    "Policy", "NoState", "ActionSpec",
+    "Policy", "LikelihoodPolicy", "NoState", "ActionSpec",
     "RandomPolicy", "ScoredPolicy", "MappedPolicy", "MixturePolicy", "popularity_scores",
     "SB3Agent", "PPOConfig", "A2CConfig", "DQNConfig", "SACConfig", "TD3Config", "NetworkConfig", "LearningCurve",
     "EncoderExtractor", "StateExtractor",

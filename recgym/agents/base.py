@@ -13,7 +13,7 @@ from recgym.arrays import arange, as_float, device_of, from_numpy, full, gather,
 from recgym.types import Array, Decision, Generator
 
 __all__ = [
-    "ActionSpec", "MappedPolicy", "NoState", "Policy", "RandomPolicy", "ScoredPolicy",
+    "ActionSpec", "LikelihoodPolicy", "MappedPolicy", "NoState", "Policy", "RandomPolicy", "ScoredPolicy",
     "as_tensors", "onto", "popularity_scores",
 ]  # fmt: skip
 
@@ -65,6 +65,27 @@ class Policy(Protocol[PolicyState]):
         ...
 
 
+@runtime_checkable
+class LikelihoodPolicy(Policy[PolicyState], Protocol[PolicyState]):
+    """A policy that can tell how likely it would have been to choose what another chose: a target of evaluation."""
+
+    def log_prob(
+        self, observation: Any, action: Array, state: PolicyState, greedy: bool = False
+    ) -> tuple[Float32[Array, "B"], PolicyState]:
+        """Logarithm of the probability (or density) of each user's action.
+
+        Args:
+            observation: as in :meth:`Policy.act`.
+            action: as :meth:`Policy.act` gives them.
+            state: from :meth:`Policy.init_state` or the last call.
+            greedy: of the policy that takes its most likely action; the probability is then 0 or 1.
+
+        Returns:
+            The logarithms, minus infinity where the action is impossible, and the state after the action was shown.
+        """
+        ...
+
+
 def as_tensors(observation: Any, device: str) -> Any:
     """A batched observation, an array or a dictionary of them, as tensors on a torch device."""
     if isinstance(observation, Mapping):
@@ -111,6 +132,14 @@ class RandomPolicy:
         return Decision(
             _shape_action(order, self.spec), full((users,), log_propensity, "float32", device_of(generator))
         ), state
+
+    def log_prob(
+        self, observation: Any, action: Array, state: NoState, greedy: bool = False
+    ) -> tuple[Float32[Array, "B"], NoState]:
+        """See :class:`LikelihoodPolicy`. Every slate is as likely, greedy or not."""
+        m, k = self.spec.num_candidates, self.spec.slate_size
+        log_propensity = math.lgamma(m - k + 1) - math.lgamma(m + 1)
+        return full((action.shape[0],), log_propensity, "float32", device_of(action)), state
 
 
 def _top(scores: Array, k: int) -> Int64[Array, "B K"]:
@@ -166,12 +195,30 @@ class ScoredPolicy(Generic[PolicyState]):
         noise = -xp.log(-xp.log(xp.clip(uniform(generator, tuple(scores.shape)), 1e-12, 1 - 1e-7)))
         ignore = uniform(generator, (users, 1)) < self.mix
         order = _top(xp.where(ignore, noise, logits + noise), k)
+        return Decision(_shape_action(order, self.spec), self._likelihood(logits, order)), state
+
+    def _likelihood(self, logits: Float32[Array, "B M"], order: Int64[Array, "B K"]) -> Float32[Array, "B"]:
+        """Log-probability of ordered slates, with the share of uniform ones."""
         ranked = _plackett_luce(logits, order)
-        if self.mix:
-            m = self.spec.num_candidates
-            random = math.lgamma(m - k + 1) - math.lgamma(m + 1)
-            ranked = xp.log((1 - self.mix) * xp.exp(ranked) + self.mix * math.exp(random))
-        return Decision(_shape_action(order, self.spec), ranked), state
+        if not self.mix:
+            return ranked
+        m, k = self.spec.num_candidates, self.spec.slate_size
+        random = math.lgamma(m - k + 1) - math.lgamma(m + 1)
+        xp = namespace(ranked)
+        return xp.log((1 - self.mix) * xp.exp(ranked) + self.mix * math.exp(random))
+
+    def log_prob(
+        self, observation: Any, action: Array, state: NoState, greedy: bool = False
+    ) -> tuple[Float32[Array, "B"], NoState]:
+        """See :class:`LikelihoodPolicy`."""
+        scores = self.score(observation)
+        xp = namespace(scores)
+        order = action[:, None] if action.ndim == 1 else action
+        if greedy or (self.temperature == 0 and self.mix == 0):
+            same = (order == _top(scores, self.spec.slate_size)).all(-1)
+            return as_float(xp.where(same, 0.0, -math.inf)), state
+        logits = scores / self.temperature if self.temperature else _sharp(scores)
+        return self._likelihood(logits, order), state
 
 
 def _sharp(scores: Array) -> Array:
@@ -214,6 +261,18 @@ class MappedPolicy(Generic[PolicyState]):
     ) -> tuple[Decision, PolicyState]:
         """See :class:`Policy`."""
         return self.policy.act(self.mapping(observation), state, generator, greedy)
+
+    def log_prob(
+        self, observation: Any, action: Array, state: PolicyState, greedy: bool = False
+    ) -> tuple[Float32[Array, "B"], PolicyState]:
+        """See :class:`LikelihoodPolicy`.
+
+        Raises:
+            ValueError: the policy within cannot tell.
+        """
+        if not isinstance(self.policy, LikelihoodPolicy):
+            raise ValueError(f"{type(self.policy).__name__} cannot tell how likely an action is")
+        return self.policy.log_prob(self.mapping(observation), action, state, greedy)
 
 
 def popularity_scores(popularity: np.ndarray) -> Callable[[Any], Array]:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from scipy import stats
 
-from recgym.agents.base import ActionSpec, Policy
+from recgym.agents.base import ActionSpec, LikelihoodPolicy, Policy
 from recgym.arrays import device_of, from_numpy, to_numpy
 from recgym.seeding import make_generator
 from recgym.testing.checks import assert_same, difference, no_global_randomness
@@ -43,6 +43,7 @@ def check_agent(policy: Policy[Any], spec: ActionSpec, observation: Any, seed: i
     name = type(policy).__name__
     for greedy in (False, True):
         decision = _check_decision(policy, spec, observation, seed, greedy=greedy)
+        _check_likelihood(policy, observation, decision, seed, greedy=greedy)
         if to_numpy(decision.action).dtype.kind == "f":
             continue
         _check_legal(to_numpy(decision.action), spec, name)
@@ -91,6 +92,20 @@ def _check_decision(policy: Policy[Any], spec: ActionSpec, observation: Any, see
 def _check_legal(action: np.ndarray, spec: ActionSpec, name: str) -> None:
     inside = (action >= 0) & (action < spec.num_candidates)
     assert inside.all(), f"{name}: action {action[~inside][0]} is not a candidate index in 0..{spec.num_candidates - 1}"
+
+
+def _check_likelihood(policy: Policy[Any], observation: Any, decision: Decision, seed: int, *, greedy: bool) -> None:
+    """A policy that judges actions gives its own the propensities that it says, and goes on in the same state."""
+    if not isinstance(policy, LikelihoodPolicy):
+        return
+    name, generator = type(policy).__name__, _generator(observation, "act", seed)
+    start = policy.init_state(int(_leaf(observation).shape[0]), device_of(generator))
+    found, after = policy.log_prob(observation, decision.action, start, greedy)
+    apart = np.abs(to_numpy(found) - to_numpy(decision.log_propensity))
+    same = (apart <= ROUNDING) | (np.isnan(to_numpy(found)) & np.isnan(to_numpy(decision.log_propensity)))
+    assert same.all(), f"{name}.log_prob() of its own action is {to_numpy(found)}, act() said {decision.log_propensity}"
+    acted = policy.act(observation, start, _generator(observation, "act", seed), greedy)[1]
+    assert_same(tuple(after), tuple(acted), f"{name}.log_prob() leaves another state than act() with the same action")
 
 
 def _check_propensities(policy: Policy[Any], observation: Any, seed: int, *, greedy: bool) -> None:

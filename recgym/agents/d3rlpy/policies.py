@@ -8,11 +8,10 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor, nn
 
 from recgym.agents.base import as_tensors
-from recgym.agents.offline.policy import decide
-from recgym.agents.sb3.distributions import FORBIDDEN, ActionDistribution, Certain, Slates
+from recgym.agents.sb3.distributions import FORBIDDEN, ActionDistribution, Certain, Slates, decide, likelihood
 from recgym.agents.sb3.networks import allowed_candidates
 from recgym.data.transitions import Problem
-from recgym.types import Decision, Generator
+from recgym.types import Array, Decision, Generator
 
 __all__ = ["BestSlates", "Offer", "PreferenceNetwork", "PromptMemory", "PromptedPolicy", "ValueNetwork"]
 
@@ -190,11 +189,8 @@ class PromptedPolicy:
             torch.zeros((*shape, 1)), torch.zeros(shape, dtype=torch.int64),
         )  # fmt: skip
 
-    @torch.no_grad()
-    def act(
-        self, observation: Any, state: PromptMemory, generator: Generator, greedy: bool = False
-    ) -> tuple[Decision, PromptMemory]:
-        """See :class:`recgym.agents.Policy`."""
+    def _look(self, observation: Any, state: PromptMemory) -> tuple[Any, Any, ActionDistribution, PromptMemory]:
+        """What is seen, what the transformer says, the distribution of actions, and the memory but for the action."""
         seen = as_tensors(observation, "cpu")
         step = state.timesteps[:, -1]
         memory = PromptMemory(
@@ -208,16 +204,33 @@ class PromptedPolicy:
             distribution: ActionDistribution = self.offer.distribution(scores, self.offer.allowed(seen, len(scores)))
         else:
             distribution = by_preference(out[:, -1].clamp(-1, 1), self.features, seen, self.offer)
+        return seen, out, distribution, memory
+
+    @torch.no_grad()
+    def act(
+        self, observation: Any, state: PromptMemory, generator: Generator, greedy: bool = False
+    ) -> tuple[Decision, PromptMemory]:
+        """See :class:`recgym.agents.Policy`."""
+        seen, out, distribution, memory = self._look(observation, state)
         decision = decide(distribution, generator, greedy)
-        memory.actions[:, -1] = self._done(decision, out, seen)
+        memory.actions[:, -1] = self._done(decision.action, out, seen)
         return decision, memory
 
-    def _done(self, decision: Decision, out: Any, seen: Any) -> Float32[Tensor, "B A"]:
+    @torch.no_grad()
+    def log_prob(
+        self, observation: Any, action: Array, state: PromptMemory, greedy: bool = False
+    ) -> tuple[Array, PromptMemory]:
+        """See :class:`recgym.agents.LikelihoodPolicy`."""
+        seen, out, distribution, memory = self._look(observation, state)
+        memory.actions[:, -1] = self._done(action, out, seen)
+        return likelihood(distribution, action, greedy), memory
+
+    def _done(self, chosen: Array, out: Any, seen: Any) -> Float32[Tensor, "B A"]:
         """The action that the next step remembers."""
         if not self.discrete:
             vectors: Tensor = out[:, -1]
             return vectors.clamp(-1, 1)
-        action = torch.as_tensor(decision.action)[:, None]
+        action = torch.as_tensor(chosen)[:, None]
         if isinstance(seen, dict) and "candidates" in seen:
             action = seen["candidates"].long().gather(1, action)
         return action.float()

@@ -7,13 +7,12 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from recgym.agents.base import as_tensors, onto
+from recgym.agents.base import as_tensors
 from recgym.agents.decision_transformer.network import SequenceNetwork
 from recgym.agents.decision_transformer.rewards import Glimpse, glimpse, seen_quantities
-from recgym.agents.offline.policy import decide
-from recgym.arrays import device_of
+from recgym.agents.sb3.distributions import ActionDistribution, decide, likelihood
 from recgym.data.transitions import Problem
-from recgym.types import Decision, Generator
+from recgym.types import Array, Decision, Generator
 
 __all__ = ["DecisionState", "DecisionTransformerPolicy"]
 
@@ -85,11 +84,10 @@ class DecisionTransformerPolicy:
         to_go = self.prompt.expand(users, -1).clone()
         return DecisionState(tokens, torch.zeros(users, dtype=torch.int64), to_go, before)
 
-    @torch.no_grad()
-    def act(
-        self, observation: Any, state: DecisionState, generator: Generator, greedy: bool = False
-    ) -> tuple[Decision, DecisionState]:
-        """See :class:`recgym.agents.Policy`."""
+    def _look(
+        self, observation: Any, state: DecisionState
+    ) -> tuple[Any, ActionDistribution, Int64[Tensor, "B"], DecisionState]:
+        """What is seen, the distribution of actions, where the action belongs, and the state but for that."""
         seen, network = as_tensors(observation, "cpu"), self.network
         now = glimpse(seen, self.problem)
         earned = seen_quantities(state.before, now, self.problem) @ self.weights.T
@@ -99,11 +97,31 @@ class DecisionTransformerPolicy:
         tokens[rows, place, 0] = network.embed_returns(to_go, seen)
         tokens[rows, place, 1] = network.embed_state(seen)
         used = int(place.max()) + 1
-        decision = decide(network.decide(network.core(tokens[:, :used], place)[:, 0], seen), generator, greedy)
-        tokens[rows, place, 2] = network.embed_action(seen, torch.as_tensor(decision.action))
-        after = DecisionState(tokens, place + 1, to_go, now)
-        device = device_of(generator)
-        return Decision(onto(torch.as_tensor(decision.action), device), decision.log_propensity), after
+        distribution = network.decide(network.core(tokens[:, :used], place)[:, 0], seen)
+        return seen, distribution, place, DecisionState(tokens, place + 1, to_go, now)
+
+    def _shown(self, seen: Any, action: Array, place: Int64[Tensor, "B"], state: DecisionState) -> DecisionState:
+        """The state after an action."""
+        tokens = state.tokens.clone()
+        tokens[torch.arange(len(place)), place, 2] = self.network.embed_action(seen, torch.as_tensor(action))
+        return state._replace(tokens=tokens)
+
+    @torch.no_grad()
+    def act(
+        self, observation: Any, state: DecisionState, generator: Generator, greedy: bool = False
+    ) -> tuple[Decision, DecisionState]:
+        """See :class:`recgym.agents.Policy`."""
+        seen, distribution, place, after = self._look(observation, state)
+        decision = decide(distribution, generator, greedy)
+        return decision, self._shown(seen, decision.action, place, after)
+
+    @torch.no_grad()
+    def log_prob(
+        self, observation: Any, action: Array, state: DecisionState, greedy: bool = False
+    ) -> tuple[Array, DecisionState]:
+        """See :class:`recgym.agents.LikelihoodPolicy`."""
+        seen, distribution, place, after = self._look(observation, state)
+        return likelihood(distribution, action, greedy), self._shown(seen, action, place, after)
 
 
 def _room(state: DecisionState) -> tuple[Float32[Tensor, "B T 3 d"], Int64[Tensor, "B"]]:

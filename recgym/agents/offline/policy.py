@@ -6,23 +6,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from recgym.agents.base import NoState, as_tensors, onto
-from recgym.agents.sb3.distributions import ActionDistribution
-from recgym.arrays import device_of, full
+from recgym.agents.base import NoState, as_tensors
+from recgym.agents.sb3.distributions import decide, likelihood
 from recgym.types import Array, Decision, Generator
 
-__all__ = ["NetworkPolicy", "decide"]
-
-
-def decide(distribution: ActionDistribution, generator: Generator, greedy: bool) -> Decision:
-    """An action of each user and how likely it was, where the generator lives."""
-    device = device_of(generator)
-    action = distribution.mode() if greedy else distribution.sample(generator)
-    if greedy:
-        log_propensity: Array = full((action.shape[0],), distribution.mode_log_prob, "float32", device)
-    else:
-        log_propensity = onto(distribution.log_prob(action), device)
-    return Decision(onto(action, device), log_propensity)
+__all__ = ["NetworkPolicy"]
 
 
 @dataclass(frozen=True)
@@ -47,3 +35,8 @@ class NetworkPolicy:
     ) -> tuple[Decision, NoState]:
         """See :class:`recgym.agents.Policy`."""
         return decide(self.network(as_tensors(observation, self.device)), generator, greedy), state
+
+    @torch.no_grad()
+    def log_prob(self, observation: Any, action: Array, state: NoState, greedy: bool = False) -> tuple[Array, NoState]:
+        """See :class:`recgym.agents.LikelihoodPolicy`."""
+        return likelihood(self.network(as_tensors(observation, self.device)), action, greedy), state

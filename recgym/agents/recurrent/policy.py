@@ -7,12 +7,13 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from recgym.agents.base import as_tensors, onto
+from recgym.agents.base import as_tensors
 from recgym.agents.recurrent.collect import ActorState, offer_of
 from recgym.agents.recurrent.context import Context
 from recgym.agents.recurrent.features import RunningScale, StepFeatures
 from recgym.agents.recurrent.network import ActorCritic
-from recgym.arrays import device_of, full, gather
+from recgym.agents.sb3.distributions import ActionDistribution, decide, likelihood
+from recgym.arrays import gather
 from recgym.types import Array, Decision, Generator
 
 __all__ = ["RecurrentPolicy"]
@@ -50,23 +51,35 @@ class RecurrentPolicy:
         rows = torch.arange(users)
         return rows // self.group_size if self.group_size else torch.zeros_like(rows)
 
+    def _look(self, observation: Any, state: ActorState) -> tuple[Any, ActionDistribution, ActorState]:
+        """What is seen, the distribution of actions, and the state but for what will be shown."""
+        seen = as_tensors(observation, "cpu")
+        features = self.scale(self.features(seen, state.last_slate))
+        context = self.context.step(features, self._groups(features.shape[0]), state.context)
+        out, memory = self.network.remember(torch.cat([features, context], 1)[None], state.memory)
+        distribution: ActionDistribution = self.network.act(out[0], offer_of(seen, self.masks))
+        return seen, distribution, ActorState(memory, state.last_slate, context)
+
     @torch.no_grad()
     def act(
         self, observation: Any, state: ActorState, generator: Generator, greedy: bool = False
     ) -> tuple[Decision, ActorState]:
         """See :class:`recgym.agents.Policy`."""
-        seen = as_tensors(observation, "cpu")
-        features = self.scale(self.features(seen, state.last_slate))
-        context = self.context.step(features, self._groups(features.shape[0]), state.context)
-        out, memory = self.network.remember(torch.cat([features, context], 1)[None], state.memory)
-        distribution = self.network.act(out[0], offer_of(seen, self.masks))
-        action = distribution.mode() if greedy else distribution.sample(generator)
-        device = device_of(generator)
-        if greedy:
-            log_propensity: Array = full((action.shape[0],), 0.0, "float32", device)
-        else:
-            log_propensity = onto(distribution.log_prob(action), device)
-        slate = action[:, None] if action.ndim == 1 else action
-        if isinstance(seen, dict) and "candidates" in seen:
-            slate = gather(seen["candidates"], slate)
-        return Decision(onto(action, device), log_propensity), ActorState(memory, slate, context)
+        seen, distribution, after = self._look(observation, state)
+        decision = decide(distribution, generator, greedy)
+        return decision, after._replace(last_slate=_shown(seen, torch.as_tensor(decision.action)))
+
+    @torch.no_grad()
+    def log_prob(
+        self, observation: Any, action: Array, state: ActorState, greedy: bool = False
+    ) -> tuple[Array, ActorState]:
+        """See :class:`recgym.agents.LikelihoodPolicy`."""
+        seen, distribution, after = self._look(observation, state)
+        shown = _shown(seen, torch.as_tensor(action))
+        return likelihood(distribution, action, greedy), after._replace(last_slate=shown)
+
+
+def _shown(seen: Any, action: Tensor) -> Int64[Tensor, "B K"]:
+    """The item ids that an action shows."""
+    slate = action[:, None] if action.ndim == 1 else action
+    return gather(seen["candidates"], slate) if isinstance(seen, dict) and "candidates" in seen else slate

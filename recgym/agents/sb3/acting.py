@@ -6,11 +6,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from recgym.agents.base import NoState, as_tensors, onto
+from recgym.agents.base import NoState, as_tensors
 from recgym.agents.sb3.config import AgentConfig
-from recgym.agents.sb3.distributions import ActionDistribution
+from recgym.agents.sb3.distributions import ActionDistribution, decide, likelihood
 from recgym.agents.sb3.normalizer import Normalizer
-from recgym.arrays import device_of, full
 from recgym.types import Array, Decision, Generator
 
 __all__ = ["SB3Policy"]
@@ -51,10 +50,9 @@ class SB3Policy:
         self, observation: Any, state: NoState, generator: Generator, greedy: bool = False
     ) -> tuple[Decision, NoState]:
         """See :class:`recgym.agents.Policy`. A greedy preference vector has the propensity NaN: it has no density."""
-        distribution, device = self.distribution(observation), device_of(generator)
-        action = distribution.mode() if greedy else distribution.sample(generator)
-        if greedy:
-            log_propensity: Array = full((action.shape[0],), distribution.mode_log_prob, "float32", device)
-        else:
-            log_propensity = onto(distribution.log_prob(action), device)
-        return Decision(onto(action, device), log_propensity), state
+        return decide(self.distribution(observation), generator, greedy), state
+
+    @torch.no_grad()
+    def log_prob(self, observation: Any, action: Array, state: NoState, greedy: bool = False) -> tuple[Array, NoState]:
+        """See :class:`recgym.agents.LikelihoodPolicy`."""
+        return likelihood(self.distribution(observation), action, greedy), state

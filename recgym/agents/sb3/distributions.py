@@ -9,10 +9,13 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from recgym.arrays import normal, uniform
-from recgym.types import Generator
+from recgym.agents.base import onto
+from recgym.arrays import device_of, full, normal, uniform
+from recgym.types import Array, Decision, Generator
 
-__all__ = ["FORBIDDEN", "ActionDistribution", "Certain", "EpsilonGreedy", "Slates", "SquashedGaussian"]
+__all__ = [
+    "FORBIDDEN", "ActionDistribution", "Certain", "EpsilonGreedy", "Slates", "SquashedGaussian", "decide", "likelihood",
+]  # fmt: skip
 
 FORBIDDEN = -1e9
 """The logit of what must not be chosen: finite, so that a user to whom all is forbidden still gets something."""
@@ -217,3 +220,25 @@ class Certain:
     def log_prob(self, action: Tensor) -> Float32[Tensor, "B"]:
         """NaN: a deterministic continuous action has no density."""
         return torch.full((action.shape[0],), math.nan, device=action.device)
+
+
+def decide(distribution: ActionDistribution, generator: Generator, greedy: bool) -> Decision:
+    """An action of each user and how likely it was, where the generator lives."""
+    device = device_of(generator)
+    action = distribution.mode() if greedy else distribution.sample(generator)
+    if greedy:
+        log_propensity: Array = full((action.shape[0],), distribution.mode_log_prob, "float32", device)
+    else:
+        log_propensity = onto(distribution.log_prob(action), device)
+    return Decision(onto(action, device), log_propensity)
+
+
+def likelihood(distribution: ActionDistribution, action: Array, greedy: bool) -> Array:
+    """Log-probability of given actions, where they live; greedy, of the policy that always takes the mode."""
+    chosen = torch.as_tensor(action)
+    if not greedy:
+        return onto(distribution.log_prob(chosen), device_of(action))
+    same = chosen == distribution.mode()
+    same = same if same.ndim == 1 else same.all(1)
+    certain = torch.where(same, 0.0, -math.inf) + distribution.mode_log_prob
+    return onto(certain.float(), device_of(action))

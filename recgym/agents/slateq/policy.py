@@ -100,3 +100,11 @@ class SlateQPolicy:
             log_propensity = onto(chosen.log_prob(slate).clamp(max=0.0), device)
         action: Array = onto(slate[:, 0] if self.slate_size == 1 else slate, device)
         return Decision(action, log_propensity), state
+
+    @torch.no_grad()
+    def log_prob(self, observation: Any, action: Array, state: NoState, greedy: bool = False) -> tuple[Array, NoState]:
+        """See :class:`recgym.agents.LikelihoodPolicy`."""
+        epsilon = 0.0 if greedy else self.epsilon
+        chosen = slates(self.network, as_tensors(observation, "cpu"), self.serving, self.slate_size, epsilon)
+        slate = torch.as_tensor(action).reshape(chosen.best.shape)
+        return onto(chosen.log_prob(slate).clamp(max=0.0), device_of(action)), state
