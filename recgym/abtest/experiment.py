@@ -159,8 +159,8 @@ def simulate_arms(
 
     With a pre-period, every user's first steps are served by the control policy, and count as what was known before:
     the return, the channels and the days of those steps become covariates (:attr:`Pools.before`), the steps after them
-    become metrics. Users who left before the experiment began are not in it: which ones these are depends on the control
-    policy only, so the arms stay comparable; fewer users than were asked for remain.
+    become metrics. Users who left before the experiment began are not in it: which ones these are depends on the
+    control policy only, so the arms stay comparable; fewer users than were asked for remain.
 
     Args:
         arms: name -> policy; the first is the control.
@@ -193,7 +193,15 @@ def simulate_arms(
 
 
 def _simulated(
-    control: Arm, arm: Arm, task: Task, users: int, metrics: tuple[Metric, ...], seed: int, pre: int, cut: int, device: str
+    control: Arm,
+    arm: Arm,
+    task: Task,
+    users: int,
+    metrics: tuple[Metric, ...],
+    seed: int,
+    pre: int,
+    cut: int,
+    device: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Metrics ``[n, m]`` and covariates ``[n, p]`` of one arm's users."""
     size = min(users, _SLICE)
@@ -208,7 +216,9 @@ def _simulated(
     stayed = (whole.length > pre).ravel()
     rest = _without(whole, first)
     values = np.stack([metric.of(rest).ravel() for metric in metrics], -1)
-    known = np.column_stack([first.reward.ravel(), first.feedback.reshape(-1, first.feedback.shape[2]), first.days.ravel()])
+    known = np.column_stack(
+        [first.reward.ravel(), first.feedback.reshape(-1, first.feedback.shape[2]), first.days.ravel()]
+    )
     return values[stayed][:users], known[stayed][:users]
 
 
@@ -222,7 +232,7 @@ def _after(control: Arm, arm: Arm, steps: int) -> Callable[[Simulation], Policy[
 def _policy(arm: Arm, simulation: Simulation) -> Policy[Any]:
     if isinstance(arm, Policy) and not isinstance(arm, type):
         return arm
-    return arm(simulation)  # type: ignore[operator]
+    return arm(simulation)
 
 
 def _without(whole: Episodes, first: Episodes) -> Episodes:

@@ -41,7 +41,9 @@ def metrics_of(task: Task) -> tuple[Metric, ...]:
             Metric("sessions", lambda e: e.sessions.astype(np.float64)),
             Metric("days", lambda e: e.days),
             Metric("came_back", lambda e: (e.sessions > 1).astype(np.float64)),
-            Metric("days_between_sessions", lambda e: np.where(e.sessions > 1, e.days / np.maximum(e.sessions - 1, 1), 0.0)),
+            Metric(
+                "days_between_sessions", lambda e: np.where(e.sessions > 1, e.days / np.maximum(e.sessions - 1, 1), 0.0)
+            ),
             Metric("length per session", lambda e: e.length / e.sessions),
             *(Metric(f"{name} per session", _per_session(_channel(index))) for index, name in enumerate(names)),
         ]

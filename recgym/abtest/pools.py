@@ -43,7 +43,7 @@ class Pools:
     @property
     def users(self) -> int:
         """Simulated users of each arm."""
-        return self.values.shape[1]
+        return int(self.values.shape[1])
 
     def column(self, metric: str) -> Float64[np.ndarray, "A n"]:
         """One metric of all arms.

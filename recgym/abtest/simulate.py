@@ -6,6 +6,7 @@ drawn depends on the block only, so any number of workers gives the same result.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,15 +48,15 @@ class Comparison(NamedTuple):
     """What is compared, and how.
 
     Attributes:
-        arm: the treatment; its index among the arms is ``index``.
-        index: see ``arm``.
+        arm: the treatment.
+        place: of it among the arms.
         metric: what is counted.
         method: how.
         analysis: that method, for this metric.
     """
 
     arm: str
-    index: int
+    place: int
     metric: str
     method: Method
     analysis: Analysis
@@ -68,7 +69,8 @@ class Found(NamedTuple):
         comparison: which.
         truth: arm minus control over the pools.
         decisions: of each replication.
-        p: p-value at the last look, had all replications gone on to it.
+        last: the same had all replications gone on to the last look.
+        p: p-value at that look.
         rejected_by: how many replications had rejected at each look or before.
         path: the first replication.
     """
@@ -76,6 +78,7 @@ class Found(NamedTuple):
     comparison: Comparison
     truth: float
     decisions: Decisions
+    last: Decisions
     p: Float64[np.ndarray, "R"]
     rejected_by: Int64[np.ndarray, "L"]
     path: Path
@@ -143,15 +146,25 @@ class Replicated:
         """p-values of the check that arms have their planned shares."""
         return sample_ratio_p_value(self.counts, np.asarray(self.shares))
 
-    def discoveries(self, arm: str, method: Method, q: float = 0.05) -> Bool[np.ndarray, "R m"]:
-        """Metrics, in the order of the comparisons, on which an arm differs at a false discovery rate of q.
+    def discoveries(
+        self, arm: str, method: Method, q: float = 0.05, metrics: Sequence[str] = ()
+    ) -> Bool[np.ndarray, "R m"]:
+        """Metrics on which an arm differs, at a false discovery rate of q over them (Benjamini and Hochberg).
 
-        Benjamini and Hochberg's procedure over the p-values at the last look.
+        p-values are those at the last look.
+
+        Args:
+            arm: the treatment.
+            method: how it was compared.
+            q: false discovery rate.
+            metrics: which, in this order; all that were compared if empty.
+
+        Raises:
+            ValueError: a comparison is missing.
         """
-        p = [found.p for found in self.found if found.comparison.arm == arm and found.comparison.method is method]
-        if not p:
-            raise ValueError(f"{arm} was not compared by {method}")
-        return benjamini_hochberg(np.stack(p, -1)) <= q
+        asked = tuple(metrics) or tuple(dict.fromkeys(found.comparison.metric for found in self.found))
+        p = np.stack([self.of(arm, metric, method).p for metric in asked], -1)
+        return benjamini_hochberg(p) <= q
 
     def summary(self) -> dict[str, Any]:
         """All figures as JSON can hold them: ``looks``, ``replications``, ``comparisons``, ``lost``, ``constant``."""
@@ -181,6 +194,7 @@ class _Block(NamedTuple):
     """Of one block of replications: decisions, last p, counts by look and the first path of each comparison."""
 
     decisions: list[Decisions]
+    last: list[Decisions]
     p: list[np.ndarray]
     rejected_by: list[np.ndarray]
     paths: list[Path]
@@ -221,7 +235,7 @@ def replicate(
         ValueError: looks do not ascend, shares do not match the arms, no metric varies, or a group sequential test is
             asked for with more than two arms.
     """
-    if not looks or looks[0] < 2 or any(b <= a for a, b in zip(looks, looks[1:], strict=False)):
+    if not looks or looks[0] < 2 or any(b <= a for a, b in pairwise(looks)):
         raise ValueError(f"looks must ascend from 2 users or more, found {list(looks)[:10]}")
     count = len(pools.arms)
     design = allocation or Split((1 / count,) * count)
@@ -245,8 +259,9 @@ def replicate(
     blocks = list(in_blocks(_block, setup, replications, workers))
     found = tuple(
         Found(
-            comparison, float(pools.truth(comparison.metric)[comparison.index] - pools.truth(comparison.metric)[0]),
-            joined([block.decisions[i] for block in blocks]), np.concatenate([block.p[i] for block in blocks]),
+            comparison, float(pools.truth(comparison.metric)[comparison.place] - pools.truth(comparison.metric)[0]),
+            joined([block.decisions[i] for block in blocks]), joined([block.last[i] for block in blocks]),
+            np.concatenate([block.p[i] for block in blocks]),
             np.sum([block.rejected_by[i] for block in blocks], axis=0), blocks[0].paths[i],
         )
         for i, comparison in enumerate(comparisons)
@@ -294,7 +309,7 @@ def _block(setup: _Setup, index: int, size: int) -> _Block:
     drawn = setup.allocation.assign(generator, size, setup.users)
     count = setup.pools.shape[2]
     rows = generator.integers(count, size=drawn.arm.shape, dtype=np.int32)
-    block = _Block([], [], [], [], np.zeros((0, 0), dtype=np.int64))
+    block = _Block([], [], [], [], [], np.zeros((0, 0), dtype=np.int64))
     units = drawn.arm
     for metric, stock in zip(setup.metrics, setup.pools, strict=True):
         values = _observed(stock, rows, drawn, setup.outcome, generator)
@@ -306,7 +321,7 @@ def _block(setup: _Setup, index: int, size: int) -> _Block:
             pair = units if len(stock) == 2 else np.where(units == treated, 1, np.where(units == 0, 0, -1))
             looks = looks_of(values, pair, setup.at)
             for comparison in setup.comparisons:
-                if comparison.metric == metric and comparison.index == treated:
+                if comparison.metric == metric and comparison.place == treated:
                     _decide(block, comparison, looks)
     counts = np.stack([(units == arm).sum(1) for arm in range(setup.pools.shape[1])], -1)
     return block._replace(counts=counts)
@@ -317,7 +332,8 @@ def _observed(
 ) -> np.ndarray:
     """What the drawn users show: of their own arm, or of all arms through a model of how they influence one another."""
     if outcome is None:
-        return np.take(stock.reshape(-1), drawn.arm * stock.shape[1] + rows)
+        own: np.ndarray = np.take(stock.reshape(-1), drawn.arm * stock.shape[1] + rows)
+        return own
     return outcome.observed(stock[:, rows], drawn.arm, generator)
 
 
@@ -327,6 +343,15 @@ def _decide(block: _Block, comparison: Comparison, looks: Any) -> None:
     p = analysis.p_values(looks)
     low, high = analysis.interval(looks)
     block.decisions.append(decisions)
+    block.last.append(
+        Decisions(
+            p[:, -1] <= analysis.alpha,
+            np.full(len(p), p.shape[1] - 1),
+            looks.difference[:, -1],
+            low[:, -1],
+            high[:, -1],
+        )
+    )
     block.p.append(p[:, -1])
     stopped = np.bincount(decisions.look[decisions.rejected], minlength=p.shape[1])
     block.rejected_by.append(stopped.cumsum())
