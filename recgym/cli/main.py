@@ -66,6 +66,7 @@ VERBS = (
     Entry(("record",), "recgym.cli.record:Record", "Let a policy serve simulated users, and keep every step"),
     Entry(("train",), "recgym.cli.train:Train", "Train an agent on an environment, or with --log on recorded steps"),
     Entry(("evaluate",), "recgym.cli.evaluate:Evaluate", "Roll policies out and compare them"),
+    Entry(("ope",), "recgym.cli.ope:Ope", "What policies are worth, by a log of another one"),
     Entry(("report",), "recgym.cli.report:Report", "Render the results of a run as one HTML page"),
 )
 

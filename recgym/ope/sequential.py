@@ -124,10 +124,6 @@ class TrajectoryDM:
 
     name: ClassVar[str] = "DM"
 
-    def weights(self, data: Trajectories) -> Float64[np.ndarray, "n"]:
-        """See :class:`recgym.ope.base.Weighted`. No reward is looked at."""
-        return np.zeros(data.n)
-
     def fractions(self, data: Trajectories) -> tuple[Fraction, ...]:
         """See :class:`recgym.ope.base.Estimator`."""
         return (Fraction(needed(data.v, "v")[:, 0]),)
