@@ -38,8 +38,10 @@ from recgym.ope.continuous import (
 )
 from recgym.ope.diagnostics import Diagnostics, diagnose, weight_diagnostics
 from recgym.ope.direct import DM
+from recgym.ope.distributional import ReturnDistribution, return_distribution
 from recgym.ope.doubly_robust import DR, SNDR, SwitchIPW
 from recgym.ope.evaluate import OPEResult, evaluate
+from recgym.ope.fitted_q import FittedQ, fitted_q
 from recgym.ope.importance import IPW, SNIPW, Replay
 from recgym.ope.intervals import (
     Bootstrap,
@@ -49,11 +51,15 @@ from recgym.ope.intervals import (
     IntervalMethod,
     StudentT,
 )
+from recgym.ope.logged import log_ratios, rounds_of, trajectories_of
 from recgym.ope.loggers import WeightedLoggers
+from recgym.ope.magic import MAGIC
+from recgym.ope.marginal import DRL, MIS, minimax_weights, state_ratios, weighted_value
 from recgym.ope.models import Logistic, Regressor, Ridge, classifier_weights, cross_fitted
 from recgym.ope.open_bandit import bts_distribution, open_bandit_rounds
 from recgym.ope.resampling import resample
 from recgym.ope.selection import Selection, policy_selection, regret_at_k, sharpe_ratio_at_k
+from recgym.ope.sequential import NCIS, PDIS, SNPDIS, TIS, WDR, WIS, TrajectoryDM, TrajectoryDR
 from recgym.ope.slate import (
     CascadeDR,
     LoggedSlates,
@@ -92,6 +98,9 @@ __all__ = [
     "CascadeDR", "PseudoInverse", "SlateIPS", "iips", "rips", "sips",
     "independent_slot_weights", "joint_weights", "position_weights", "prefix_weights", "pseudo_inverse_weights",
     "slate_moments",
+    "DRL", "MAGIC", "MIS", "NCIS", "PDIS", "SNPDIS", "TIS", "WDR", "WIS", "TrajectoryDM", "TrajectoryDR",
+    "minimax_weights", "state_ratios", "weighted_value", "ReturnDistribution", "return_distribution",
+    "log_ratios", "rounds_of", "trajectories_of", "FittedQ", "fitted_q",
     "MseBound", "Slope", "Tuned",
     "Logistic", "Regressor", "Ridge", "classifier_weights", "cross_fitted",
     "Diagnostics", "OPEResult", "diagnose", "evaluate", "weight_diagnostics",
