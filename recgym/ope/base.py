@@ -8,9 +8,10 @@ from jaxtyping import Bool, Float, Float64, Int64
 
 __all__ = [
     "Estimator", "Fraction", "LoggedRounds", "Rerun", "Trajectories", "Weighted",
-    "check_rows", "needed", "shared_row", "take", "value_of",
+    "check_rows", "needed", "of_taken", "shared_row", "take", "value_of",
 ]  # fmt: skip
 
+_ROUNDING = 1e-6
 Data = TypeVar("Data", contravariant=True)
 Rows = TypeVar("Rows")
 
@@ -68,7 +69,8 @@ class LoggedRounds:
         if self.logging is not None:
             _check_probabilities("logging", self.logging)
         if self.q is not None:
-            _check("q", self.q.sum(1), ~np.isfinite(self.q.sum(1)), "finite values")
+            total = self.q @ np.ones(actions)
+            _check("q", total, ~np.isfinite(total), "finite values")
 
     @property
     def n(self) -> int:
@@ -78,7 +80,7 @@ class LoggedRounds:
     @property
     def weight(self) -> Float64[np.ndarray, "n"]:
         """Importance weight of each round: how much likelier the target policy takes the action."""
-        weight: np.ndarray = self.target[np.arange(self.n), self.action] / self.propensity
+        weight: np.ndarray = of_taken(self.target, self.action) / self.propensity
         return weight
 
     @property
@@ -88,8 +90,7 @@ class LoggedRounds:
         Raises:
             ValueError: there is no model.
         """
-        taken: np.ndarray = needed(self.q, "q")[np.arange(self.n), self.action]
-        return taken
+        return of_taken(needed(self.q, "q"), self.action)
 
     @property
     def q_target(self) -> Float64[np.ndarray, "n"]:
@@ -250,6 +251,18 @@ def needed(value: np.ndarray | None, name: str) -> np.ndarray:
     return value
 
 
+def of_taken(table: Float64[np.ndarray, "n A"], action: Int64[np.ndarray, "n"]) -> Float64[np.ndarray, "n"]:
+    """The entry of each row that belongs to the action taken, ``table[i, action[i]]``."""
+    row = shared_row(table)
+    if row is not None:
+        taken: np.ndarray = row[0][action]
+    elif table.flags.c_contiguous:  # one flat index takes half the time of two
+        taken = table.reshape(-1).take(np.arange(0, table.size, table.shape[1]) + action)
+    else:
+        taken = table[np.arange(len(table)), action]
+    return taken
+
+
 def shared_row(table: Float64[np.ndarray, "n A"]) -> Float64[np.ndarray, "1 A"] | None:
     """The only row of a broadcast table, or None if rows may differ."""
     return table[:1] if table.strides[0] == 0 or len(table) == 1 else None
@@ -274,8 +287,10 @@ def check_rows(data: Any, what: str) -> None:
 def _check_probabilities(name: str, table: np.ndarray) -> None:
     row = shared_row(table)
     table = table if row is None else row
-    total = table.sum(1)
-    wrong = ~(np.abs(total - 1) <= 1e-6) | (table.min(1) < 0)
+    total = table @ np.ones(table.shape[1])  # several times faster than a sum along short rows
+    if total.min() >= 1 - _ROUNDING and total.max() <= 1 + _ROUNDING and table.min() >= 0:
+        return
+    wrong = ~(np.abs(total - 1) <= _ROUNDING) | (table.min(1) < 0)
     _check(name, total, wrong, "probabilities of all actions that sum to 1")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from recgym.ope.base import Fraction, LoggedRounds, needed
+from recgym.ope.base import Fraction, LoggedRounds, needed, of_taken
 from recgym.ope.weights import Weights, importance
 
 __all__ = ["DR", "SNDR", "SwitchIPW"]
@@ -90,6 +90,6 @@ class SwitchIPW:
 
     def weights(self, data: LoggedRounds) -> Float64[np.ndarray, "n"]:
         """Of each round; 0 where the model stands in."""
-        taken, logging = np.arange(data.n), needed(data.logging, "logging")
-        heavy = data.target[taken, data.action] > self.threshold * logging[taken, data.action]
+        logging = of_taken(needed(data.logging, "logging"), data.action)
+        heavy = of_taken(data.target, data.action) > self.threshold * logging
         return np.where(heavy, 0.0, data.weight)

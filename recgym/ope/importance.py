@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from recgym.ope.base import Fraction, LoggedRounds
+from recgym.ope.base import Fraction, LoggedRounds, of_taken
 from recgym.ope.weights import Weights, importance
 
 __all__ = ["IPW", "SNIPW", "Replay"]
@@ -83,7 +83,7 @@ class Replay:
 
     def weights(self, data: LoggedRounds) -> Float64[np.ndarray, "n"]:
         """1 where the target policy agrees, else 0."""
-        likely = data.target[np.arange(data.n), data.action]
+        likely = of_taken(data.target, data.action)
         unsure = (likely > 0) & (likely < 1)
         if unsure.any():
             row = int(np.flatnonzero(unsure)[0])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from recgym.ope.base import LoggedRounds, needed, shared_row
+from recgym.ope.base import LoggedRounds, needed, of_taken, shared_row
 
 __all__ = [
     "Clipped", "Marginalised", "Shrunk", "SubGaussian", "Switched", "Weights",
@@ -36,7 +36,7 @@ def average_importance(data: LoggedRounds) -> Float64[np.ndarray, "n"]:
     Needs ``average_propensity``.
     """
     average = needed(data.average_propensity, "average_propensity")
-    weight: np.ndarray = data.target[np.arange(data.n), data.action] / average
+    weight: np.ndarray = of_taken(data.target, data.action) / average
     return weight
 
 

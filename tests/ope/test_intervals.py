@@ -29,7 +29,7 @@ from recgym.ope import (
     value_of,
 )
 from recgym.ope.intervals import influence
-from recgym.ope.resampling import MULTINOMIAL_ROWS, poisson_table, resample_fractions
+from recgym.ope.resampling import COUNT_THRESHOLDS, MULTINOMIAL_ROWS, resample_fractions
 from tests.ope.cases import synthetic_rounds, world
 
 ROUNDS = synthetic_rounds()
@@ -40,13 +40,13 @@ def generator(seed: int = 0) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(seed))
 
 
-def test_poisson_counts() -> None:
-    table = poisson_table()
-    assert table.size == 65536
-    assert table.mean() == 1.0
-    assert table.var() == pytest.approx(1.0, abs=1e-3)
-    often = np.bincount(table.astype(int)) / table.size
-    assert often == pytest.approx(stats.poisson.pmf(np.arange(often.size), 1.0), abs=6e-5)
+def test_counts_of_a_byte_are_like_poisson_s_with_mean_and_variance_exact() -> None:
+    counts = (np.arange(256)[:, None] >= COUNT_THRESHOLDS).sum(1)
+    assert counts.mean() == 1.0
+    assert counts.var() == 1.0
+    often = np.bincount(counts) / 256
+    assert often == pytest.approx(stats.poisson.pmf(np.arange(often.size), 1.0), abs=0.5 / 100)
+    assert ((counts - 1.0) ** 3).mean() == pytest.approx(1.0, abs=0.02)
 
 
 @pytest.mark.parametrize("n", [MULTINOMIAL_ROWS, MULTINOMIAL_ROWS + 7_000])
