@@ -28,7 +28,7 @@ from recgym.agents.sb3 import (
     TD3Config,
 )
 from recgym.agents.sim2rec import Sim2RecConfig
-from recgym.agents.slateq import SlateQ, SlateQConfig, SlateQPolicy
+from recgym.agents.slateq import SlateQConfig, SlateQPolicy
 
 __all__ = [
     "Policy", "LikelihoodPolicy", "NoState", "ActionSpec",
@@ -36,7 +36,7 @@ __all__ = [
     "SB3Agent", "PPOConfig", "A2CConfig", "DQNConfig", "SACConfig", "TD3Config", "NetworkConfig", "LearningCurve",
     "EncoderExtractor", "StateExtractor",
     "RecurrentPPO", "RecurrentPPOConfig", "RecurrentPolicy", "Sim2RecConfig",
-    "SlateQ", "SlateQConfig", "SlateQPolicy",
+    "SlateQConfig", "SlateQPolicy",
     "OnlineAgent", "HACConfig", "RLURConfig",
     "OfflineAgent", "DTConfig", "DT4IERConfig", "load_policy",
     "Agent", "CONFIGS", "make_agent", "load_agent",

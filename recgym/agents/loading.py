@@ -6,19 +6,20 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from recgym.agents.base import Policy
 from recgym.agents.offline import OFFLINE_CONFIGS, OfflineAgent, check_served
-from recgym.agents.online import ONLINE_CONFIGS, HACConfig, OnlineAgent, RLURConfig
+from recgym.agents.online import HACConfig, OnlineAgent, OnlineConfig, RLURConfig
 from recgym.agents.recurrent import RecurrentPPO, RecurrentPPOConfig
 from recgym.agents.sb3 import CONFIGS as SB3_CONFIGS
 from recgym.agents.sb3 import LearningCurve, SB3Agent
 from recgym.agents.sb3.checkpoints import read_checkpoint
 from recgym.agents.sb3.configs import AnyConfig as AnySB3Config
 from recgym.agents.sim2rec import Sim2RecConfig
-from recgym.agents.slateq import SlateQ, SlateQConfig
+from recgym.agents.slateq import SlateQConfig
 from recgym.envs.task import Task
 
 __all__ = [
     "CONFIGS",
     "D3RLPY",
+    "ONLINE_CONFIGS",
     "Agent",
     "AnyConfig",
     "Trained",
@@ -32,6 +33,11 @@ D3RLPY = "d3rlpy-"
 """With this begin the names of the agents whose algorithms are d3rlpy's."""
 
 AnyConfig: TypeAlias = AnySB3Config | RecurrentPPOConfig | Sim2RecConfig | SlateQConfig | HACConfig | RLURConfig
+
+ONLINE_CONFIGS: dict[str, type[OnlineConfig]] = {
+    config.name: config for config in (SlateQConfig, HACConfig, RLURConfig)
+}
+"""Those with a replay buffer of recgym's own."""
 
 CONFIGS: dict[str, type[AnyConfig]] = {
     **SB3_CONFIGS,
@@ -101,10 +107,7 @@ def make_agent(
     if isinstance(config, RecurrentPPOConfig | Sim2RecConfig):
         _on_cpu(config.name, device)
         return RecurrentPPO(config, task, num_envs, seed, env_kwargs)
-    if isinstance(config, SlateQConfig):
-        _on_cpu(config.name, device)
-        return SlateQ(config, task, num_envs, seed, env_kwargs)
-    if isinstance(config, HACConfig | RLURConfig):
+    if isinstance(config, HACConfig | RLURConfig | SlateQConfig):
         _on_cpu(config.name, device)
         return OnlineAgent(config, task, num_envs, seed, env_kwargs)
     return SB3Agent(config, task, num_envs, seed, device, env_kwargs)
@@ -122,9 +125,6 @@ def load_agent(folder: Path, task: Task, device: str = "cpu") -> Agent:
     if name in (RecurrentPPOConfig.name, Sim2RecConfig.name):
         _on_cpu(name, device)
         return RecurrentPPO.load(folder, task)
-    if name == SlateQConfig.name:
-        _on_cpu(name, device)
-        return SlateQ.load(folder, task)
     if name in ONLINE_CONFIGS:
         _on_cpu(name, device)
         return OnlineAgent.load(folder, task, ONLINE_CONFIGS)

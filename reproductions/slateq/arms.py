@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from recgym.agents.slateq import Learning, NullItem, Optimiser, SlateQ, SlateQConfig
+from recgym.agents.online import OnlineAgent
+from recgym.agents.slateq import Learning, NullItem, Optimiser, SlateQConfig
 from recgym.envs.interest_evolution import task as interest_evolution
 from recgym.envs.task import Task
 
@@ -61,6 +62,6 @@ class Job:
         name = "".join(letter if letter.isalnum() else "_" for letter in self.arm.lower())
         return f"{name}_{self.seed}_{self.steps}"
 
-    def agent(self) -> SlateQ:
+    def agent(self) -> OnlineAgent:
         """A new agent."""
-        return SlateQ(ARMS[self.arm], world(), USERS, self.seed)
+        return OnlineAgent(ARMS[self.arm], world(), USERS, self.seed)

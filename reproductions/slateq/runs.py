@@ -92,6 +92,7 @@ def _trained(job: Job, users: int) -> dict[str, Any]:
     agent.learn(job.steps)
     seconds = time.perf_counter() - start
     policy = agent.policy()
+    assert isinstance(policy, SlateQPolicy)
     return {
         "arm": job.arm, "seed": job.seed, "learned": agent.steps, "seconds": round(seconds, 1),
         "steps_per_s": round(agent.steps / seconds), **serve(policy, job.seed, users), **inspect(policy, job.seed),

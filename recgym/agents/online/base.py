@@ -9,8 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from recgym.agents.base import Policy
-from recgym.agents.offline.networks import Parts
-from recgym.agents.offline.problem import problem_of
 from recgym.agents.online.replay import Experience, Replay
 from recgym.agents.sb3.checkpoints import (
     Checkpoint,
@@ -23,7 +21,6 @@ from recgym.agents.sb3.checkpoints import (
 from recgym.agents.sb3.config import NetworkConfig
 from recgym.agents.sb3.curve import CurvePoint, LearningCurve
 from recgym.agents.sb3.learning import Bar
-from recgym.arrays import to_numpy
 from recgym.encoders.settings import settings_from_json, settings_to_json
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
@@ -120,7 +117,7 @@ class OnlineConfig(Protocol):
         """What the loop looks at."""
         ...
 
-    def learner(self, task: Task, parts: Parts) -> OnlineLearner:
+    def learner(self, task: Task) -> OnlineLearner:
         """A fresh learner; its first weights draw from PyTorch's generator.
 
         Raises:
@@ -167,9 +164,8 @@ class OnlineAgent:
         self.steps = self.updates = 0
         self.curve = LearningCurve()
         self.losses: dict[str, Tensor] = {}
-        features = to_numpy(task.model.on("cpu").item_features)
         with seeded(seed, "weights"):
-            self.learner = config.learner(task, Parts(problem_of(task), features, config.network))
+            self.learner = config.learner(task)
         self._replay = Replay(config.replay.buffer_size, num_envs)
         self._generator = make_generator(seed, "learner")
         self._simulation = Simulation(task, num_envs, seed=child_seed(seed, "users"))

@@ -28,7 +28,7 @@ from torch.nn import functional
 from recgym.agents.offline.networks import Parts, StateNetwork
 from recgym.agents.offline.policy import NetworkPolicy
 from recgym.agents.online.base import Choice, ReplayConfig
-from recgym.agents.online.networks import ActionValue, follow
+from recgym.agents.online.networks import ActionValue, follow, parts_of
 from recgym.agents.online.replay import Experience, Replay
 from recgym.agents.sb3.config import NetworkConfig
 from recgym.agents.sb3.distributions import FORBIDDEN, Slates
@@ -80,9 +80,9 @@ class HACConfig:
         if self.temperature <= 0 or min(self.noise, self.hyper, self.supervised) < 0:
             raise ValueError("temperature must be positive; noise, hyper and supervised must not be negative")
 
-    def learner(self, task: Task, parts: Parts) -> "HAC":
+    def learner(self, task: Task) -> "HAC":
         """See :class:`recgym.agents.online.OnlineConfig`."""
-        return HAC(self, task, parts)
+        return HAC(self, task, parts_of(task, self.network))
 
 
 class HyperActor(nn.Module):

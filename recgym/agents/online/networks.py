@@ -5,9 +5,18 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from recgym.agents.offline.networks import Parts, StateNetwork
+from recgym.agents.offline.problem import problem_of
+from recgym.agents.sb3.config import NetworkConfig
 from recgym.agents.sb3.networks import mlp
+from recgym.arrays import to_numpy
+from recgym.envs.task import Task
 
-__all__ = ["ActionValue", "follow"]
+__all__ = ["ActionValue", "follow", "parts_of"]
+
+
+def parts_of(task: Task, config: NetworkConfig) -> Parts:
+    """What networks for a task are built from."""
+    return Parts(problem_of(task), to_numpy(task.model.on("cpu").item_features), config)
 
 
 class ActionValue(nn.Module):

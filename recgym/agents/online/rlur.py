@@ -34,7 +34,7 @@ from torch.nn import functional
 from recgym.agents.offline.networks import ActorNetwork, Parts, StateNetwork
 from recgym.agents.offline.policy import NetworkPolicy
 from recgym.agents.online.base import Choice, ReplayConfig
-from recgym.agents.online.networks import ActionValue, follow
+from recgym.agents.online.networks import ActionValue, follow, parts_of
 from recgym.agents.online.replay import Experience, Replay
 from recgym.agents.sb3.config import NetworkConfig
 from recgym.agents.sb3.distributions import SquashedGaussian
@@ -99,9 +99,9 @@ class RLURConfig:
         if not 0 < self.quantile < 1 or self.cap <= 0 or self.longest_days <= 0:
             raise ValueError("quantile must be in (0, 1), cap and longest_days positive")
 
-    def learner(self, task: Task, parts: Parts) -> "RLUR":
+    def learner(self, task: Task) -> "RLUR":
         """See :class:`recgym.agents.online.OnlineConfig`."""
-        return RLUR(self, task, parts)
+        return RLUR(self, task, parts_of(task, self.network))
 
 
 class _ProfileHead(nn.Module):

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+from recgym.agents.online.base import OnlineLearner, ReplayConfig
+from recgym.agents.sb3.config import NetworkConfig
 from recgym.agents.slateq.slates import Optimiser
+from recgym.envs.task import Task
 
 __all__ = ["Learning", "NullItem", "SlateQConfig"]
 
@@ -101,6 +104,22 @@ class SlateQConfig:
                 raise ValueError(f"{name} must be above 0, found {getattr(self, name)}")
         if any(width < 1 for width in self.hidden):
             raise ValueError(f"hidden layers must be at least 1 wide, found {self.hidden}")
+
+    @property
+    def replay(self) -> ReplayConfig:
+        """See :class:`recgym.agents.online.OnlineConfig`."""
+        return ReplayConfig(self.buffer_size, self.learning_starts, self.updates, self.batch_size)
+
+    @property
+    def network(self) -> NetworkConfig:
+        """See :class:`recgym.agents.online.OnlineConfig`."""
+        return NetworkConfig(self.hidden, self.embedding)
+
+    def learner(self, task: Task) -> OnlineLearner:
+        """See :class:`recgym.agents.online.OnlineConfig`."""
+        from recgym.agents.slateq.learner import SlateQ  # which is built from these settings
+
+        return SlateQ(self, task)
 
     def epsilon_at(self, share: float) -> float:
         """The share of random slates when so large a share of all steps is learned."""

@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+from recgym.agents.online.replay import Replay
 from recgym.agents.slateq.config import Learning, NullItem, SlateQConfig
 from recgym.agents.slateq.network import SlateQNetwork
-from recgym.agents.slateq.replay import Replay, Step, Transitions
+from recgym.agents.slateq.replay import Step, Transitions
 
 __all__ = ["Losses", "losses", "targets", "unit_of"]
 

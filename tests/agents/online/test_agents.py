@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from recgym.agents import RandomPolicy
-from recgym.agents.online import ONLINE_CONFIGS, HACConfig, OnlineAgent, ReplayConfig, RLURConfig
+from recgym.agents.loading import ONLINE_CONFIGS
+from recgym.agents.online import HACConfig, OnlineAgent, ReplayConfig, RLURConfig
 from recgym.agents.online.networks import follow
 from recgym.agents.sb3 import NetworkConfig
 from recgym.envs import FullCatalogue, Task, make_task

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from recgym.agents import CONFIGS, SlateQ, SlateQConfig, load_agent, make_agent
+from recgym.agents import CONFIGS, OnlineAgent, SlateQConfig, load_agent, make_agent
 from recgym.agents.base import ActionSpec
+from recgym.agents.loading import ONLINE_CONFIGS
 from recgym.agents.slateq import Learning, NullItem, Optimiser
-from recgym.agents.slateq.agent import _picked
+from recgym.agents.slateq.learner import _picked
 from recgym.cli.main import main
 from recgym.envs import FullCatalogue, Task, encoded_task
 from recgym.envs.interest_evolution import task as interest_evolution
@@ -47,16 +48,16 @@ def first_rows(observation: Any, rows: int) -> Any:
 @pytest.mark.parametrize("name", list(CASES))
 def test_contract_of_policies(name: str) -> None:
     config, task = CASES[name]
-    agent = SlateQ(config, task, num_envs=20)
+    agent = OnlineAgent(config, task, num_envs=20)
     agent.learn(300)
-    assert agent.losses is not None
-    assert all(bool(torch.isfinite(loss)) for loss in agent.losses)
+    assert agent.losses
+    assert all(bool(torch.isfinite(loss)) for loss in agent.losses.values())
     few = first_rows(agent._simulation.observation(), 4)
     check_agent(agent.policy(), ActionSpec(task.num_candidates, task.slate_size, task.model.num_items), few)
 
 
 def test_consumed_items_are_not_shown_while_there_are_others() -> None:
-    agent = SlateQ(QUICK, CATALOGUE, num_envs=20)
+    agent = OnlineAgent(QUICK, CATALOGUE, num_envs=20)
     agent.learn(300)
     policy, simulation = agent.policy(), agent._simulation
     generator = torch.Generator().manual_seed(0)
@@ -72,8 +73,8 @@ def test_saved_and_loaded_it_goes_on_as_it_would_have(tmp_path: Path) -> None:
     agent = make_agent(config, task, num_envs=20, seed=3)
     agent.learn(2000, folder=tmp_path / "run")
     again = load_agent(tmp_path / "run", task)
-    assert isinstance(agent, SlateQ)
-    assert isinstance(again, SlateQ)
+    assert isinstance(agent, OnlineAgent)
+    assert isinstance(again, OnlineAgent)
     assert (again.steps, again.config, again.curve) == (agent.steps, config, agent.curve)
     assert again.curve.points
     one, two = (rollout(a.policy(), task, users=20, seeds=(5,), greedy=True).episodes.reward for a in (agent, again))
@@ -88,27 +89,28 @@ def test_saved_and_loaded_it_goes_on_as_it_would_have(tmp_path: Path) -> None:
 def test_same_seed_same_run() -> None:
     states = []
     for seed in (7, 7, 8):
-        agent = SlateQ(QUICK, SLATES, num_envs=20, seed=seed)
+        agent = OnlineAgent(QUICK, SLATES, num_envs=20, seed=seed)
         agent.learn(400)
-        states.append(torch.cat([values.flatten() for values in agent._network.state_dict().values()]))
+        states.append(torch.cat([values.flatten().float() for values in agent.learner.module.state_dict().values()]))
     assert torch.equal(states[0], states[1])
     assert not torch.equal(states[0], states[2])
 
 
 def test_later_learning_does_not_change_a_policy() -> None:
-    agent = SlateQ(QUICK, SLATES, num_envs=20)
+    agent = OnlineAgent(QUICK, SLATES, num_envs=20)
     agent.learn(200)
-    policy = agent.policy()
+    learner: Any = agent.learner
+    policy = learner.policy()
     seen = agent._simulation.observation()
     before = policy.network(seen).null_value
     agent.learn(600)
     assert torch.equal(policy.network(seen).null_value, before)
-    assert agent.policy(Optimiser.GREEDY).serving is Optimiser.GREEDY
+    assert learner.policy(Optimiser.GREEDY).serving is Optimiser.GREEDY
 
 
 def test_states_of_an_encoder_enter_the_network() -> None:
     seen = encoded_task(ONE, fitted(ONE))
-    agent = SlateQ(QUICK, seen, num_envs=6)
+    agent = OnlineAgent(QUICK, seen, num_envs=6)
     agent.learn(120)
     assert rollout(agent.policy(), seen, users=8, seeds=(0,), max_steps=5).episodes.reward.shape == (1, 8)
 
@@ -116,14 +118,15 @@ def test_states_of_an_encoder_enter_the_network() -> None:
 def test_it_learns_what_users_pick_and_what_it_is_worth() -> None:
     """Against the truth: the choice model's probabilities, and sessions far longer than random or myopic ones."""
     task = interest_evolution(slate_size=3, window=3)
-    agent = SlateQ(SlateQConfig(batch_size=128, learning_starts=2500), task, num_envs=128)
+    agent = OnlineAgent(SlateQConfig(batch_size=128, learning_starts=2500), task, num_envs=128)
     agent.learn(24_000)
     simulation = agent._simulation
     simulation.reset(11)
     seen: Any = simulation.observation()
     slate = torch.arange(3).expand(128, 3)
     truth = simulation.expected(seen["candidates"][:, :3]).feedback[:, :, 0]
-    found = agent._network(seen).log_choice(slate).exp().detach()
+    learner: Any = agent.learner
+    found = learner.network(seen).log_choice(slate).exp().detach()
     assert torch.allclose(found.sum(1), torch.ones(128))
     blind = (truth.mean(0) - truth).abs().mean()
     assert float((found[:, :-1] - truth).abs().mean()) < 0.6 * float(blind)
@@ -148,17 +151,17 @@ def test_users_who_pick_several_items_are_refused() -> None:
 
 def test_tasks_that_cannot_be_learned() -> None:
     with pytest.raises(ValueError, match="needs a dictionary with history_items"):
-        SlateQ(QUICK, satisfaction(), num_envs=4)
+        OnlineAgent(QUICK, satisfaction(), num_envs=4)
     with pytest.raises(ValueError, match="chooses items, found action 'preference'"):
-        SlateQ(QUICK, replace(SLATES, action="preference"), num_envs=4)
+        OnlineAgent(QUICK, replace(SLATES, action="preference"), num_envs=4)
 
 
 def test_a_checkpoint_of_another_environment_is_refused(tmp_path: Path) -> None:
-    SlateQ(QUICK, ONE, num_envs=10).learn(100, folder=tmp_path)
+    OnlineAgent(QUICK, ONE, num_envs=10).learn(100, folder=tmp_path)
     with pytest.raises(ValueError, match="trained on recgym/InterestEvolution-v0, not on recgym/ShortVideo-v0"):
-        SlateQ.load(tmp_path, short_video())
+        OnlineAgent.load(tmp_path, short_video(), ONLINE_CONFIGS)
     with pytest.raises(ValueError, match="its spaces are not those of recgym/InterestEvolution-v0"):
-        SlateQ.load(tmp_path, SLATES)
+        OnlineAgent.load(tmp_path, SLATES, ONLINE_CONFIGS)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Replay and targets, by hand."""
+"""Targets and losses, by hand."""
 
 from dataclasses import replace
 
@@ -6,54 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from recgym.agents.online import Replay
 from recgym.agents.slateq import Learning, NullItem, Optimiser, SlateQConfig
 from recgym.agents.slateq.learning import losses, targets
 from recgym.agents.slateq.network import SlateQNetwork
-from recgym.agents.slateq.replay import Replay, Step
+from recgym.agents.slateq.replay import Transitions
 from recgym.envs.interest_evolution import task as interest_evolution
 from recgym.envs.simulation import Simulation
 
 TASK = interest_evolution(num_candidates=5, slate_size=2, num_documents=30)
 CONFIG = SlateQConfig(hidden=(16,), embedding=8, gamma=0.9)
-USERS = 3
-
-
-def numbered(step: int, users: int = USERS) -> Step:
-    """A step whose fields say which step and user it is of."""
-    number = 10 * step + torch.arange(users)
-    return Step(
-        {"candidates": number[:, None].expand(-1, 5)}, torch.stack([number, number + 1], 1) % 5, number % 3,
-        number.float(), number % 4 == 0, torch.zeros(users, dtype=torch.bool),
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("steps", [2, 3, 4, 9])
-def test_what_follows_a_step_is_the_same_users_next_step(steps: int) -> None:
-    replay = Replay(4 * USERS, USERS)
-    for step in range(steps):
-        replay.add(numbered(step))
-    batch = replay.sample(500, torch.Generator().manual_seed(0))
-    number = batch.step.reward.long()
-    assert torch.equal(batch.next_observation["candidates"][:, 0].long(), number + 10)
-    assert torch.equal(batch.next_slate[:, 0], (number + 10) % 5)
-    assert torch.equal(batch.step.slate[:, 0], number % 5)
-    assert torch.equal(batch.step.picked, number % 3)
-    first, last = max(steps - 4, 0), steps - 2
-    assert set((number // 10).tolist()) == set(range(first, last + 1))
-    assert set((number % 10).tolist()) == set(range(USERS))
-
-
-def test_a_restored_buffer_holds_the_same_steps_in_order() -> None:
-    replay, again = Replay(4 * USERS, USERS), Replay(4 * USERS, USERS)
-    for step in range(6):
-        replay.add(numbered(step))
-    again.restore(replay.to_tensors())
-    assert (again.kept("reward")[:, 0] // 10).tolist() == [2, 3, 4, 5]
-    assert again.kept("cut")[:, 0].tolist() == [False, False, False, True]
-    again.add(numbered(7))
-    assert (again.to_tensors()["reward"][:, 0] // 10).tolist() == [3, 4, 5, 7]
-    with pytest.raises(ValueError, match="4 slots of 3 users"):
-        Replay(16, 4).restore(replay.to_tensors())
 
 
 def played(steps: int = 6, users: int = 40) -> Replay:
@@ -69,7 +31,8 @@ def played(steps: int = 6, users: int = 40) -> Replay:
         picked = torch.where(clicked.any(1), clicked.argmax(1), 2)
         ended = torch.rand(users, generator=generator) < 0.2
         assert isinstance(seen, dict)
-        replay.add(Step(seen, slate, picked, transition.reward, ended, torch.zeros_like(ended)))
+        ends = {"terminated": ended, "cut": torch.zeros_like(ended)}
+        replay.add(seen, {"slate": slate, "picked": picked, "reward": transition.reward, **ends})
     return replay
 
 
@@ -94,7 +57,7 @@ def by_hand(label: SlateQNetwork, seen: dict[str, Tensor], row: int, slate: list
 def test_targets_are_those_of_the_paper(null_item: NullItem) -> None:
     config = replace(CONFIG, learning=Learning.SARSA, null_item=null_item)
     network, label = networks(config)
-    batch = played().sample(30, torch.Generator().manual_seed(2))
+    batch = Transitions.of(played().sample(30, torch.Generator().manual_seed(2)))
     found = targets(network, label, batch, config)
     for row in range(30):
         worth = by_hand(label, dict(batch.next_observation), row, batch.next_slate[row].tolist())
@@ -105,7 +68,7 @@ def test_targets_are_those_of_the_paper(null_item: NullItem) -> None:
 def test_the_next_slate_is_chosen_by_one_network_and_judged_by_the_other() -> None:
     config = replace(CONFIG, learning=Learning.Q_LEARNING, target=Optimiser.EXACT)
     network, label = networks(config)
-    batch = played().sample(200, torch.Generator().manual_seed(2))
+    batch = Transitions.of(played().sample(200, torch.Generator().manual_seed(2)))
     double = targets(network, label, batch, config)
     single = targets(network, label, batch, replace(config, double=False))
     assert bool((single >= double - 1e-5).all())
@@ -118,7 +81,7 @@ def test_the_next_slate_is_chosen_by_one_network_and_judged_by_the_other() -> No
 
 def test_myopic_targets_are_rewards() -> None:
     config = replace(CONFIG, gamma=0.0)
-    batch = played().sample(50, torch.Generator().manual_seed(2))
+    batch = Transitions.of(played().sample(50, torch.Generator().manual_seed(2)))
     assert torch.equal(targets(*networks(config), batch, config), batch.step.reward)
 
 
@@ -126,7 +89,7 @@ def test_only_what_was_picked_and_followed_teaches_values() -> None:
     """Steps that were cut, and without a pick where that is worthless, leave the value loss as it is."""
     config = replace(CONFIG, null_item=NullItem.WORTHLESS)
     network, label = networks(config)
-    batch = played().sample(200, torch.Generator().manual_seed(3))
+    batch = Transitions.of(played().sample(200, torch.Generator().manual_seed(3)))
     whole = losses(network, label, batch, config)
     strange = torch.where(batch.step.picked == 2, 1e6, batch.step.reward)
     same = losses(network, label, batch._replace(step=batch.step._replace(reward=strange)), config)
@@ -144,7 +107,7 @@ def test_only_what_was_picked_and_followed_teaches_values() -> None:
 
 def test_gradients_reach_the_choice_model_through_likelihood_alone() -> None:
     network, label = networks(CONFIG)
-    batch = played().sample(50, torch.Generator().manual_seed(3))
+    batch = Transitions.of(played().sample(50, torch.Generator().manual_seed(3)))
     found = losses(network, label, batch, CONFIG)
     found.value.backward(retain_graph=True)  # type: ignore[no-untyped-call]
     choice = list(network.weight.query.parameters())
