@@ -2,6 +2,7 @@
 
 from recgym.evaluation.baselines import action_spec, greedy_by_model, item_popularity
 from recgym.evaluation.embedded import EmbeddedLog, embedded_log
+from recgym.evaluation.constraints import Constraint, ConstraintReport, constraint_report, pareto_front
 from recgym.evaluation.encoders import EncoderSplit, encoder_split, fit_encoder, with_items_of
 from recgym.evaluation.oracle import OneStepOracle
 from recgym.evaluation.ranking import (
@@ -31,6 +32,7 @@ __all__ = [
     "rollout", "Rollout", "Episodes", "Steps", "record",
     "OneStepOracle", "action_spec", "greedy_by_model", "item_popularity",
     "EmbeddedLog", "embedded_log",
+    "Constraint", "ConstraintReport", "constraint_report", "pareto_front",
     "EncoderSplit", "encoder_split", "fit_encoder", "with_items_of",
     "Recommender", "Retriever", "evaluate_ranking", "RankingReport", "Targets", "challenge_metrics",
     "paired_difference",
