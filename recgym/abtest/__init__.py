@@ -17,8 +17,9 @@ from recgym.abtest.novelty import EffectTrend, Novelty, effect_trend, exposure_p
 from recgym.abtest.outcomes import CarryOver, ClusterEffect, Outcome, Spillover
 from recgym.abtest.planning import Plan, duration_days, group_sequential_users, power, required_users
 from recgym.abtest.pools import Pools, pools_of
+from recgym.abtest.results import Comparison, Found, Path, Replicated, binomial_interval
 from recgym.abtest.sequential_planning import SequentialPlan, plan_by_simulation
-from recgym.abtest.simulate import Comparison, Found, Path, Replicated, binomial_interval, replicate
+from recgym.abtest.simulate import replicate
 from recgym.abtest.verdicts import Guardrail, Verdicts, verdicts
 
 __all__ = [

@@ -12,7 +12,8 @@ from recgym.abtest.choosing import Method
 from recgym.abtest.metrics import Metric, metrics_of
 from recgym.abtest.outcomes import Outcome
 from recgym.abtest.pools import Pools, stacked
-from recgym.abtest.simulate import Replicated, replicate
+from recgym.abtest.results import Replicated
+from recgym.abtest.simulate import replicate
 from recgym.agents.base import Policy
 from recgym.arrays import full, where_rows
 from recgym.envs.simulation import Simulation

@@ -85,7 +85,7 @@ def exposure_panel(steps: Steps, channel: int, periods: int, steps_each: int) ->
     return panel
 
 
-def effect_trend(control: Float64[np.ndarray, "n D"], treatment: Float64[np.ndarray, "k D"]) -> EffectTrend:
+def effect_trend(control: Float64[np.ndarray, "n D"], treatment: Float64[np.ndarray, "k E"]) -> EffectTrend:
     """The effect in each period of exposure, and whether it changes.
 
     Each user's slope over its periods is one number, so the slopes of both arms are compared like any metric (Welch).

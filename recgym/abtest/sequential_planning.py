@@ -12,7 +12,7 @@ from recgym.seeding import make_generator
 
 __all__ = ["SequentialPlan", "plan_by_simulation"]
 
-_MOST = 2**24
+_MOST_LOOKS = 1024
 
 
 class SequentialPlan(NamedTuple):
@@ -39,7 +39,7 @@ def plan_by_simulation(
     wanted: float = 0.8,
     *,
     treated: float = 0.5,
-    replications: int = 20_000,
+    replications: int = 10_000,
     seed: int = 0,
 ) -> SequentialPlan:
     """The fewest users at a look with which a test that looks on and on finds an effect with the wanted probability.
@@ -58,12 +58,12 @@ def plan_by_simulation(
         seed: root seed.
 
     Raises:
-        ValueError: the effect is not found with any reasonable number of users.
+        ValueError: a number is not positive, or the effect is not found within 1024 looks.
     """
     if not effect > 0 or not sd > 0 or every < 2:
         raise ValueError(f"effect, sd and users between looks must be positive, found {effect}, {sd} and {every}")
     longest = 64
-    while longest * every <= _MOST:
+    while longest <= _MOST_LOOKS:
         at = tuple(every * (k + 1) for k in range(longest))
         looks = _normal_looks(effect / sd, longest, every, treated, replications, seed)
         decisions = decide(analysis(at), looks, peek=True)
@@ -73,7 +73,10 @@ def plan_by_simulation(
             spent = np.minimum(stopped, users)
             return SequentialPlan(users, float((stopped <= users).mean()), float(spent.mean()), stopped)
         longest *= 2
-    raise ValueError(f"an effect of {effect:g} at a spread of {sd:g} is not found with {_MOST:,} users")
+    raise ValueError(
+        f"an effect of {effect:g} at a spread of {sd:g} is not found with {_MOST_LOOKS} looks {every} users apart; "
+        "look less often"
+    )
 
 
 def _normal_looks(effect: float, looks: int, every: int, treated: float, replications: int, seed: int) -> Looks:

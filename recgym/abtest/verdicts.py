@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from recgym.abtest.choosing import Method
-from recgym.abtest.simulate import Found, Replicated
+from recgym.abtest.results import Found, Replicated
 
 __all__ = ["Guardrail", "Verdicts", "verdicts"]
 

@@ -67,6 +67,7 @@ VERBS = (
     Entry(("train",), "recgym.cli.train:Train", "Train an agent on an environment, or with --log on recorded steps"),
     Entry(("evaluate",), "recgym.cli.evaluate:Evaluate", "Roll policies out and compare them"),
     Entry(("ope",), "recgym.cli.ope:Ope", "What policies are worth, by a log of another one"),
+    Entry(("abtest",), "recgym.cli.abtest:ABTest", "Try an A/B test out on simulated users, thousands of times"),
     Entry(("report",), "recgym.cli.report:Report", "Render the results of a run as one HTML page"),
 )
 

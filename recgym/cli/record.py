@@ -20,7 +20,7 @@ from recgym.envs import Task, make_task
 from recgym.evaluation import action_spec, record
 from recgym.files import check_replaceable, write_json
 
-__all__ = ["Behaviour", "Record"]
+__all__ = ["Behaviour", "Record", "popularity"]
 
 _PILOT = 20_000  # steps of a random policy from which popularity is taken
 _AT_THE_MEAN = 10  # steps at the mean reward, as which each item starts
@@ -104,7 +104,7 @@ class Record:
         spec = action_spec(task)
         if self.policy is Behaviour.RANDOM:
             return RandomPolicy(spec)
-        return ScoredPolicy(spec, popularity_scores(_popularity(task, self.seed)), self.temperature, self.mix)
+        return ScoredPolicy(spec, popularity_scores(popularity(task, self.seed)), self.temperature, self.mix)
 
     def _result(self, store: TransitionStore, seconds: float) -> dict[str, Any]:
         rewards = store.columns["reward"][store.steps].sum(dtype=np.float64)
@@ -124,7 +124,7 @@ def _takes_items(task: Task, what: str) -> None:
         raise ValueError(f"{task.name} takes preference vectors and cannot be {what}; give a trained --agent alone")
 
 
-def _popularity(task: Task, seed: int) -> np.ndarray:
+def popularity(task: Task, seed: int) -> np.ndarray:
     """What a step is worth that shows each item to random users, in standard deviations of all items."""
     # Another seed than that of the log, or its first users would be known beforehand.
     pilot = record(RandomPolicy(action_spec(task)), task, _PILOT, seed=seed + 1, max_steps=50)

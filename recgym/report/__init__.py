@@ -1,5 +1,6 @@
 """Reports: one self-contained HTML page with tables and interactive plots, composed from small parts."""
 
+from recgym.report.abtest import abtest_report
 from recgym.report.demo import demo_report
 from recgym.report.document import Cell, Fact, Plot, Report, Section, Table, Tone, write_report
 from recgym.report.fidelity import fidelity_section
@@ -17,5 +18,5 @@ __all__ = [
     "Report", "Section", "Table", "Plot", "Fact", "Tone", "Cell", "write_report",
     "policy_plot", "channel_plot", "learning_curve", "reliability_plot", "distribution_plot", "survival_plot",
     "rates_plot",
-    "demo_report", "fidelity_section",
+    "demo_report", "fidelity_section", "abtest_report",
 ]  # fmt: skip

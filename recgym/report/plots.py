@@ -14,7 +14,7 @@ from recgym.report.document import Plot
 
 __all__ = [
     "channel_plot", "distribution_plot", "learning_curve", "policy_plot", "rates_plot", "reliability_plot",
-    "survival_plot",
+    "survival_plot", "layout",
 ]  # fmt: skip
 
 TEAL, ORANGE, GREY = "#16908f", "#e0812f", "#8b949a"
@@ -56,7 +56,7 @@ def learning_curve(points: Sequence[Result], references: Mapping[str, float] | N
         references: name -> return of policies that do not learn, drawn as level lines.
     """
     steps = [point["steps"] for point in points]
-    figure = go.Figure(layout=_layout(380, "steps of training", "return of a session"))
+    figure = go.Figure(layout=layout(380, "steps of training", "return of a session"))
     band = [point for point in points if point.get("low") is not None and point.get("high") is not None]
     if band:
         x = [point["steps"] for point in band]
@@ -88,7 +88,7 @@ def reliability_plot(curves: Mapping[str, Sequence[Result]], title: str = "") ->
     bins = [entry for curve in curves.values() for entry in curve]
     top = 1.08 * max((max(entry["predicted"], entry["observed"]) for entry in bins), default=1.0) or 1.0
     largest = max((entry.get("n", 1) for entry in bins), default=1) or 1
-    figure = go.Figure(layout=_layout(360, f"predicted {escape(title)}".strip(), "observed"))
+    figure = go.Figure(layout=layout(360, f"predicted {escape(title)}".strip(), "observed"))
     figure.add_scatter(
         x=[0, top], y=[0, top], mode="lines", name="calibrated", line={"color": GREY, "width": 1.5, "dash": "dot"},
         hoverinfo="skip",
@@ -117,7 +117,7 @@ def distribution_plot(observed: Sequence[float], simulated: Sequence[float]) -> 
     first = 0 if (observed and observed[0]) or (simulated and simulated[0]) else 1
     lengths = list(range(first, last + 1))
     labels = [f"{length} or more" if length == last else str(length) for length in lengths]
-    figure = go.Figure(layout=_layout(360, "length of a session", "share of sessions"))
+    figure = go.Figure(layout=layout(360, "length of a session", "share of sessions"))
     figure.add_bar(
         x=lengths, y=_shares(observed, first, last), name="in the log", marker={"color": GREY, "opacity": 0.55},
         customdata=labels, hovertemplate="length %{customdata}: %{y:.1%}<extra>in the log</extra>",
@@ -141,7 +141,7 @@ def survival_plot(distance: Result, what: str, unit: float, unit_name: str) -> P
         unit: by how much the grid is divided.
         unit_name: what the result is counted in.
     """
-    figure = go.Figure(layout=_layout(360, f"{escape(what)} ({unit_name})", "share longer than that"))
+    figure = go.Figure(layout=layout(360, f"{escape(what)} ({unit_name})", "share longer than that"))
     times = [time / unit for time in distance["grid"]]
     for name, colour, label in (("real", GREY, "in the log"), ("simulated", TEAL, "simulated")):
         figure.add_scatter(
@@ -161,7 +161,7 @@ def rates_plot(parts: Sequence[Result], channel: str, by: str) -> Plot:
         channel: whose feedback.
         by: what the parts were cut by.
     """
-    figure = go.Figure(layout=_layout(360, escape(by), f"mean {escape(channel)}"))
+    figure = go.Figure(layout=layout(360, escape(by), f"mean {escape(channel)}"))
     labels = [escape(str(part["label"])) for part in parts]
     for name, colour, label in (("observed", GREY, "in the log"), ("simulated", TEAL, "simulated")):
         means = [part[name] for part in parts]
@@ -201,7 +201,7 @@ def _interval_plot(
     series = [("learned users" if truth else "", results, TEAL, 0.13 if truth else 0.0)]
     if truth:
         series.append(("true users", truth, ORANGE, -0.13))
-    figure = go.Figure(layout=_layout(90 + (46 if wide else 34) * max(len(names), 1), escape(title), ""))
+    figure = go.Figure(layout=layout(90 + (46 if wide else 34) * max(len(names), 1), escape(title), ""))
     for label, values, colour, shift in series:
         shown = [name for name in names if values.get(name, {}).get(value) is not None]
         means = [float(values[name][value]) for name in shown]
@@ -247,7 +247,8 @@ def _shares(counts: Sequence[float], first: int, last: int) -> list[float]:
     return [count / total for count in (*padded[first:last], sum(padded[last:]))]
 
 
-def _layout(height: int, x_title: str, y_title: str) -> go.Layout:
+def layout(height: int, x_title: str, y_title: str) -> go.Layout:
+    """What all figures share; titles must have been escaped."""
     axis = {"automargin": True, "zeroline": False, "title": {"standoff": 10, "font": {"size": 12}}}
     return go.Layout(
         template="none",
