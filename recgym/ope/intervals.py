@@ -2,7 +2,8 @@
 
 All but the bootstrap look at how each row moves the estimate: ``psi_i = sum_k (N_ki - v_k D_ki) / mean(D_k)`` over the
 fractions ``v_k = sum N_k / sum D_k``, which for a mean is the row's distance from it and for a quotient the delta
-method. Rows that are not independent are added up by cluster first.
+method. Rows that are not independent are added up by cluster first. Where an estimator chooses by the data
+(:class:`~recgym.ope.base.Rerun`), they take its choice as given; only the bootstrap covers what choosing costs.
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recgym.ope import LoggedRounds, Logistic, Ridge, classifier_weights, cross_fitted, dros, embedding_shares, evaluate
+from recgym.ope import (
+    LoggedRounds,
+    Logistic,
+    Ridge,
+    balanced_ipw,
+    classifier_weights,
+    cross_fitted,
+    dros,
+    embedding_shares,
+    evaluate,
+    value_of,
+)
 from recgym.ope.models import with_model
 from tests.ope.cases import draw, world
 
@@ -92,6 +103,11 @@ def test_a_classifier_finds_the_weights() -> None:
     found = classifier_weights(np.eye(4)[who], action, made.target[who], generator(2), lambda: Logistic(1e-2))
     assert np.corrcoef(found, truth)[0, 1] > 0.97
     assert found.mean() == pytest.approx(1.0, abs=0.05)
+    # How often the target takes its favourite, which the log takes less often.
+    reward, value = (action == made.target.argmax(1)[who]).astype(float), made.target.max(1).mean()
+    data = LoggedRounds(action, reward, np.ones(30_000), made.target[who], ratio=found)
+    assert float(value_of(balanced_ipw().fractions(data))[0]) == pytest.approx(value, abs=0.015)
+    assert abs(reward.mean() - value) > 0.03
 
 
 def test_shares_of_categories_are_counted() -> None:

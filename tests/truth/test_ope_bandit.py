@@ -36,6 +36,7 @@ from recgym.ope import (
     average_importance,
     balanced_ipw,
     dros,
+    embedding_shares,
     iips,
     independent_slot_weights,
     mips,
@@ -45,11 +46,12 @@ from recgym.ope import (
     sub_gaussian_ipw,
     switch_dr,
     take,
+    value_of,
 )
 from recgym.ope.continuous import ContinuousRounds
 from tests.ope.cases import World, draw, world
 
-LOGS, ROUNDS = 1000, 400
+LOGS, ROUNDS = 1000, 800
 WORLD = world(contexts=6, actions=5, seed=3, spread=0.6)
 SIGNIFICANCE = 1e-3
 
@@ -96,7 +98,7 @@ UNBIASED: tuple[Estimator[LoggedRounds], ...] = (
     IPW(), DR(), mips(SHARES), IPW(average_importance, "balanced IPW"), DR(average_importance, "balanced DR"),
 )  # fmt: skip
 NEARLY: tuple[Estimator[LoggedRounds], ...] = (SNIPW(), SNDR(), sn_mips(SHARES))
-"""Biased to order 1 / n, which a thousand logs of 400 rounds do not show."""
+"""Biased to order 1 / n, which a thousand logs of 800 rounds do not show."""
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +179,19 @@ def test_self_normalised_values_stay_within_the_rewards() -> None:
         assert values.max() <= 1 + 1e-12, one.name
 
 
+def test_shares_that_were_counted_serve_as_well_as_known_ones() -> None:
+    # Categories follow from the action by chance, and the reward from the category alone.
+    rng = generator(7)
+    shares = rng.dirichlet(np.ones(3), 5)
+    found = WORLD.draw(200_000, rng)
+    embedding = draw(shares[found.action], rng)
+    reward = np.array([0.2, 0.5, 0.8])[embedding]
+    found = replace(found, embedding=embedding, reward=reward)
+    value = float((WORLD.target @ shares @ np.array([0.2, 0.5, 0.8])).mean())
+    for one in (mips(shares), mips(embedding_shares(found))):
+        assert float(value_of(one.fractions(found))[0]) == pytest.approx(value, abs=0.005)
+
+
 def test_replay_is_unbiased_on_uniform_logs() -> None:
     uniform = World(np.full((6, 5), 0.2), np.eye(5)[np.arange(6) % 5], WORLD.q)
     values = by_log(Replay().fractions(uniform.draw(LOGS * ROUNDS, generator(2))))
@@ -238,7 +253,7 @@ def test_rounds_suffice_for_intervals(data: LoggedRounds) -> None:
     assert weight.max() < 20
 
 
-@pytest.mark.parametrize("method", [StudentT(), Bootstrap(resamples=400)], ids=lambda one: one.name)
+@pytest.mark.parametrize("method", [StudentT(), Bootstrap(resamples=1000)], ids=lambda one: one.name)
 def test_coverage_of_t_and_bootstrap(method: IntervalMethod, data: LoggedRounds) -> None:
     for name, share in coverage(method, data, LOGS).items():
         assert 0.93 <= share <= 0.97, (name, share)
