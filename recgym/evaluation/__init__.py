@@ -1,8 +1,8 @@
 """What policies are worth on simulated users, and how far the users themselves can be trusted."""
 
 from recgym.evaluation.baselines import action_spec, greedy_by_model, item_popularity
-from recgym.evaluation.embedded import EmbeddedLog, embedded_log
 from recgym.evaluation.constraints import Constraint, ConstraintReport, constraint_report, pareto_front
+from recgym.evaluation.embedded import EmbeddedLog, embedded_log
 from recgym.evaluation.encoders import EncoderSplit, encoder_split, fit_encoder, with_items_of
 from recgym.evaluation.oracle import OneStepOracle
 from recgym.evaluation.ranking import (
