@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64, Shaped
 
 __all__ = [
     "Estimator", "Fraction", "LoggedRounds", "Rerun", "Trajectories", "Weighted",
@@ -210,7 +210,7 @@ class Weighted(Estimator[Data], Protocol[Data]):
     """An estimator whose weights differ from those that the data give, for the diagnostics."""
 
     def weights(self, data: Data) -> Float64[np.ndarray, "n"]:
-        """The weight that the reward of each row gets, before any normalising."""
+        """The importance weight of each row, before any normalising, clipping or shrinking."""
         ...
 
 
@@ -251,7 +251,7 @@ def needed(value: np.ndarray | None, name: str) -> np.ndarray:
     return value
 
 
-def of_taken(table: Float64[np.ndarray, "n A"], action: Int64[np.ndarray, "n"]) -> Float64[np.ndarray, "n"]:
+def of_taken(table: Shaped[np.ndarray, "n A"], action: Int64[np.ndarray, "n"]) -> Shaped[np.ndarray, "n"]:
     """The entry of each row that belongs to the action taken, ``table[i, action[i]]``."""
     row = shared_row(table)
     if row is not None:
@@ -263,7 +263,7 @@ def of_taken(table: Float64[np.ndarray, "n A"], action: Int64[np.ndarray, "n"]) 
     return taken
 
 
-def shared_row(table: Float64[np.ndarray, "n A"]) -> Float64[np.ndarray, "1 A"] | None:
+def shared_row(table: Shaped[np.ndarray, "n A"]) -> Shaped[np.ndarray, "1 A"] | None:
     """The only row of a broadcast table, or None if rows may differ."""
     return table[:1] if table.strides[0] == 0 or len(table) == 1 else None
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from recgym.ope.base import Fraction, LoggedRounds, needed, of_taken
-from recgym.ope.weights import Weights, importance
+from recgym.ope.weights import Weights, importance, unshrunk
 
 __all__ = ["DR", "SNDR", "SwitchIPW"]
 
@@ -32,8 +32,8 @@ class DR:
         return (Fraction(data.q_target + self.weigh(data) * (data.reward - data.q_taken)),)
 
     def weights(self, data: LoggedRounds) -> Float64[np.ndarray, "n"]:
-        """Of each round."""
-        return self.weigh(data)
+        """Of each round, before any shrinking."""
+        return unshrunk(self.weigh)(data)
 
     def residual(self, data: LoggedRounds) -> Float64[np.ndarray, "n"]:
         """What is weighed: rewards less what the model expects."""
@@ -59,8 +59,8 @@ class SNDR:
         return (Fraction(data.q_target), Fraction(weight * (data.reward - data.q_taken), weight))
 
     def weights(self, data: LoggedRounds) -> Float64[np.ndarray, "n"]:
-        """Of each round."""
-        return self.weigh(data)
+        """Of each round, before any shrinking."""
+        return unshrunk(self.weigh)(data)
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,5 @@ class SwitchIPW:
         """One mean; needs ``q`` and ``logging``."""
         q, logging = needed(data.q, "q"), needed(data.logging, "logging")
         heavy = data.target > self.threshold * logging
-        return (Fraction(self.weights(data) * data.reward + np.einsum("na,na,na->n", heavy, data.target, q)),)
-
-    def weights(self, data: LoggedRounds) -> Float64[np.ndarray, "n"]:
-        """Of each round; 0 where the model stands in."""
-        logging = of_taken(needed(data.logging, "logging"), data.action)
-        heavy = of_taken(data.target, data.action) > self.threshold * logging
-        return np.where(heavy, 0.0, data.weight)
+        trusted = np.where(of_taken(heavy, data.action), 0.0, data.weight)
+        return (Fraction(trusted * data.reward + np.einsum("na,na,na->n", heavy, data.target, q)),)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from recgym.ope.base import Fraction, LoggedRounds, of_taken
-from recgym.ope.weights import Weights, importance
+from recgym.ope.weights import Weights, importance, unshrunk
 
 __all__ = ["IPW", "SNIPW", "Replay"]
 
@@ -28,8 +28,8 @@ class IPW:
         return (Fraction(self.weigh(data) * data.reward),)
 
     def weights(self, data: LoggedRounds) -> Float64[np.ndarray, "n"]:
-        """Of each round."""
-        return self.weigh(data)
+        """Of each round, before any shrinking."""
+        return unshrunk(self.weigh)(data)
 
     def residual(self, data: LoggedRounds) -> Float64[np.ndarray, "n"]:
         """What is weighed: the rewards."""
@@ -56,8 +56,8 @@ class SNIPW:
         return (Fraction(weight * data.reward, weight),)
 
     def weights(self, data: LoggedRounds) -> Float64[np.ndarray, "n"]:
-        """Of each round."""
-        return self.weigh(data)
+        """Of each round, before any shrinking."""
+        return unshrunk(self.weigh)(data)
 
 
 @dataclass(frozen=True)

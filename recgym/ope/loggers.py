@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from recgym.ope.base import Fraction, LoggedRounds, needed
-from recgym.ope.weights import Weights, importance
+from recgym.ope.weights import Weights, importance, unshrunk
 
 __all__ = ["WeightedLoggers"]
 
@@ -46,8 +46,8 @@ class WeightedLoggers:
         return (Fraction(model + correction * gain[stratum]),)
 
     def weights(self, data: LoggedRounds) -> Float64[np.ndarray, "n"]:
-        """Of each round, before the strata are weighed."""
-        return self.weigh(data)
+        """Of each round, before any shrinking and before the strata are weighed."""
+        return unshrunk(self.weigh)(data)
 
     def rerun(self, data: LoggedRounds, counts: Float[np.ndarray, "R n"]) -> Float64[np.ndarray, "R"]:
         """The estimate with the strata weighed anew in each resample."""

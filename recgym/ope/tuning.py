@@ -11,6 +11,7 @@ from jaxtyping import Float, Float64, Int64
 from scipy import stats
 
 from recgym.ope.base import Estimator, Fraction, LoggedRounds, Weighted, needed
+from recgym.ope.weights import Weights
 
 __all__ = ["Correcting", "MseBound", "Moments", "Rule", "Slope", "Tuned"]
 
@@ -31,8 +32,13 @@ class Moments:
 
 
 @runtime_checkable
-class Correcting(Weighted[LoggedRounds], Protocol):
+class Correcting(Estimator[LoggedRounds], Protocol):
     """An estimator that weighs rewards, or how far they lie from a model."""
+
+    @property
+    def weigh(self) -> Weights:
+        """The weights."""
+        ...
 
     def residual(self, data: LoggedRounds) -> Float64[np.ndarray, "n"]:
         """What is weighed in each round."""
@@ -123,7 +129,7 @@ class MseBound:
     def _lost(self, candidate: Estimator[Any], data: LoggedRounds, weight: np.ndarray) -> np.ndarray:
         if not isinstance(candidate, Correcting):
             raise ValueError(f"the bound on the mean squared error is for weighted rewards, {candidate.name} has none")
-        lost: np.ndarray = (weight - candidate.weights(data)) * candidate.residual(data)
+        lost: np.ndarray = (weight - candidate.weigh(data)) * candidate.residual(data)
         return lost
 
 

@@ -14,7 +14,7 @@ from recgym.ope.base import LoggedRounds, needed, of_taken, shared_row
 
 __all__ = [
     "Clipped", "Marginalised", "Shrunk", "SubGaussian", "Switched", "Weights",
-    "average_importance", "classified", "embedding_shares", "importance",
+    "average_importance", "classified", "embedding_shares", "importance", "unshrunk",
 ]  # fmt: skip
 
 _CELLS = 4_194_304
@@ -172,6 +172,13 @@ class Marginalised:
             )
         weight: np.ndarray = above / below
         return weight
+
+
+def unshrunk(weigh: Weights) -> Weights:
+    """The weights beneath any clipping, cutting or shrinking: what tells whether the log supports a value."""
+    while isinstance(weigh, Clipped | Switched | Shrunk | SubGaussian):
+        weigh = weigh.of
+    return weigh
 
 
 def embedding_shares(data: LoggedRounds) -> Float64[np.ndarray, "A E"]:

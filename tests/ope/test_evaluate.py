@@ -13,11 +13,16 @@ from recgym.ope import (
     IPW,
     SNIPW,
     Bootstrap,
+    Clipped,
     LoggedRounds,
     StudentT,
+    Tuned,
     diagnose,
+    dros,
     evaluate,
     mips,
+    sub_gaussian_ipw,
+    switch_dr,
     weight_diagnostics,
 )
 from recgym.ope.diagnostics import propensity_gap, unsupported_share
@@ -105,6 +110,16 @@ def test_an_estimator_is_judged_by_its_own_weights() -> None:
     shares = np.eye(4)[np.arange(200) % 4]
     data = replace(data, embedding=data.action % 4)
     assert diagnose(mips(shares), data).effective_n > 5 * diagnose(IPW(), data).effective_n
+
+
+def test_shrinking_weights_does_not_hide_what_the_log_lacks() -> None:
+    data = world(spread=6.0).draw(1000, generator(10))
+    plain = diagnose(IPW(), data)
+    assert plain.warnings
+    for one in (dros(1.0), sub_gaussian_ipw(0.5), switch_dr(2.0), IPW(Clipped(1.0)), Tuned((dros(1.0), dros(10.0)))):
+        assert diagnose(one, data) == plain
+    # Nor does it make a sound log suspect, though the mean of shrunk weights is not 1.
+    assert diagnose(dros(1.0), SOUND.draw(5000, generator(1))).supported
 
 
 def test_results_as_json() -> None:
