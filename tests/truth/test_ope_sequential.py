@@ -8,6 +8,7 @@ from scipy import stats
 
 from recgym.ope.base import Estimator, Trajectories, value_of
 from recgym.ope.distributional import ReturnDistribution, return_distribution
+from recgym.ope.intervals import Bootstrap, IntervalMethod, StudentT
 from recgym.ope.magic import MAGIC, step_estimates
 from recgym.ope.marginal import DRL, MIS, minimax_weights, state_ratios, weighted_value
 from recgym.ope.sequential import NCIS, PDIS, SNPDIS, TIS, WDR, WIS, TrajectoryDM, TrajectoryDR
@@ -228,6 +229,20 @@ def test_distributions_of_returns() -> None:
     np.testing.assert_allclose(return_distribution(log, normalised=False).cdf(grid), [0.1, 0.3, 0.5, 0.9], atol=0.02)
     assert found.quantile(0.3) == pytest.approx(grid[1], abs=0.05)
     assert found.cvar(0.1) == pytest.approx(true[: len(true) // 10].mean(), abs=0.08)
+
+
+@pytest.mark.parametrize("method", [StudentT(), Bootstrap(resamples=400)], ids=["t", "bootstrap"])
+def test_intervals_cover_the_value_as_often_as_they_say(method: IntervalMethod) -> None:
+    estimators = (PDIS(), TrajectoryDR()) if isinstance(method, StudentT) else (PDIS(), TrajectoryDR(), SNPDIS(), WDR())
+    inside = np.zeros((LOGS, len(estimators)))
+    for seed in range(LOGS):
+        data = _log(seed, error=0.3).data
+        assert np.unique(data.weight[:, -1]).size > 1
+        found = method.intervals(estimators, data, np.random.default_rng([2, seed]))
+        inside[seed] = [each.low <= TRUTH <= each.high for each in found]
+    error = 2 * (0.95 * 0.05 / LOGS) ** 0.5
+    assert (inside.mean(0) > 0.93 - error).all()
+    assert (inside.mean(0) < 0.97 + error).all()
 
 
 def test_risk_by_hand() -> None:
