@@ -65,7 +65,7 @@ def plan_by_simulation(
     longest = 64
     while longest <= _MOST_LOOKS:
         at = tuple(every * (k + 1) for k in range(longest))
-        looks = _normal_looks(effect / sd, longest, every, treated, replications, seed)
+        looks = _normal_looks(effect, sd, longest, every, treated, replications, seed)
         decisions = decide(analysis(at), looks, peek=True)
         if decisions.rejected.mean() >= wanted:
             stopped = np.where(decisions.rejected, np.asarray(at)[decisions.look], at[-1] + every)
@@ -79,15 +79,17 @@ def plan_by_simulation(
     )
 
 
-def _normal_looks(effect: float, looks: int, every: int, treated: float, replications: int, seed: int) -> Looks:
-    """Looks at normal users of variance 1, whose variance is known to the analysis as it is after many users."""
+def _normal_looks(
+    effect: float, sd: float, looks: int, every: int, treated: float, replications: int, seed: int
+) -> Looks:
+    """Looks at normal users whose variance is known to the analysis, as it is after many users."""
     generator = make_generator(seed, "plan", looks, "numpy")
     each = np.array([every * (1 - treated), every * treated])
     users = each * np.arange(1, looks + 1)[:, None]
     means = np.empty((replications, looks, 2))
     for arm in (0, 1):
-        steps = generator.normal(0.0, each[arm] ** 0.5, (replications, looks))
+        steps = generator.normal(0.0, sd * each[arm] ** 0.5, (replications, looks))
         means[:, :, arm] = steps.cumsum(1) / users[:, arm]
     means[:, :, 1] += effect
     counts = np.broadcast_to(np.round(users).astype(np.int64), means.shape)
-    return Looks(counts, means, np.ones_like(means))
+    return Looks(counts, means, np.full_like(means, sd**2))

@@ -27,8 +27,8 @@ from recgym.abtest import (
 @pytest.mark.parametrize("kind", [MSPRT, ConfidenceSequence])
 def test_always_valid_tests_have_the_power_of_their_plan(kind: type[MSPRT] | type[ConfidenceSequence]) -> None:
     rng = np.random.default_rng(0)
-    x = rng.exponential(size=50_000)
-    sd, effect, every = float(x.std()), 0.15, 100
+    x = 7 * rng.exponential(size=50_000)
+    sd, effect, every = float(x.std()), 0.15 * 7, 100
 
     def analysis(looks: tuple[int, ...]) -> Analysis:
         return kind(effect)
