@@ -10,7 +10,11 @@ import tyro
 
 __all__ = ["CheckEnvs", "ListEnvs"]
 
-NEEDS_SIMULATOR = "recgym/LearnedUsers-v0"
+NEEDS = {
+    "recgym/LearnedUsers-v0": ("simulator", "it needs the folder of a fitted simulator, --simulator DIR"),
+    "recgym/OpenBandit-v0": ("data", "it needs one campaign of the Open Bandit Dataset, --data DIR"),
+}
+"""Environments that cannot be made without files: which flag names them, and what that is."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,13 @@ class CheckEnvs:
     Attributes:
         ids: which environments; all that are registered if none is named.
         simulator: folder of a fitted simulator, for recgym/LearnedUsers-v0.
+        data: one policy and campaign of the Open Bandit Dataset, such as random/all, for recgym/OpenBandit-v0.
         json: print one JSON object.
     """
 
     ids: tyro.conf.Positional[tuple[str, ...]] = ()
     simulator: Path | None = None
+    data: Path | None = None
     json: bool = False
 
     def run(self) -> int:
@@ -73,12 +79,12 @@ class CheckEnvs:
         for env_id in self.ids:
             if env_id not in legal:
                 raise ValueError(f"there is no environment {env_id!r}; there are: {', '.join(legal)}")
-        if self.simulator is not None or NEEDS_SIMULATOR not in (self.ids or legal):
-            return list(self.ids or legal), []
-        reason = "it needs the folder of a fitted simulator, --simulator DIR"
-        if self.ids:
-            raise ValueError(f"{NEEDS_SIMULATOR} cannot be checked: {reason}")
-        return [env_id for env_id in legal if env_id != NEEDS_SIMULATOR], [{"env": NEEDS_SIMULATOR, "reason": reason}]
+        chosen = self.ids or legal
+        lacking = [env_id for env_id in chosen if env_id in NEEDS and getattr(self, NEEDS[env_id][0]) is None]
+        left_out = [{"env": env_id, "reason": NEEDS[env_id][1]} for env_id in lacking]
+        if self.ids and left_out:
+            raise ValueError(f"{left_out[0]['env']} cannot be checked: {left_out[0]['reason']}")
+        return [env_id for env_id in chosen if env_id not in lacking], left_out
 
     def _check(self, env_id: str) -> list[dict[str, Any]]:
         import gymnasium as gym
@@ -86,7 +92,8 @@ class CheckEnvs:
         from recgym.envs import RecEnv
         from recgym.testing import environment_checks, run_checks, user_model_checks
 
-        settings: dict[str, Any] = {"simulator": self.simulator} if env_id == NEEDS_SIMULATOR else {}
+        files = {"recgym/LearnedUsers-v0": {"simulator": self.simulator}, "recgym/OpenBandit-v0": {"path": self.data}}
+        settings: dict[str, Any] = files.get(env_id, {})
         env = gym.make(env_id, **settings).unwrapped
         checks = environment_checks(env_id, **settings)
         if isinstance(env, RecEnv):
@@ -103,8 +110,9 @@ def _describe(env_id: str) -> dict[str, str]:
 
     entry_point = gym.spec(env_id).entry_point
     creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
-    spaces = ("depends on the simulator",) * 2
-    if env_id != NEEDS_SIMULATOR:
+    if env_id in NEEDS:
+        spaces = (f"depends on the {NEEDS[env_id][0]}",) * 2
+    else:
         env = gym.make(env_id)
         spaces = _space(env.observation_space), _space(env.action_space)
     return {"id": env_id, "observation": spaces[0], "action": spaces[1], "summary": _first_sentence(creator)}

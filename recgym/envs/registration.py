@@ -13,6 +13,11 @@ _MODULES = {
     "Relisten-v0": ("recgym.envs.relisten", ""),
     "InterestExploration-v0": ("recgym.envs.interest_exploration", ""),
     "OrganicBandit-v0": ("recgym.envs.organic_bandit", ""),
+    "ContextualBandit-v0": ("recgym.envs.bandit_contextual", ""),
+    "DriftingBandit-v0": ("recgym.envs.bandit_drifting", ""),
+    "ClusteredBandit-v0": ("recgym.envs.bandit_clustered", ""),
+    "CascadeBandit-v0": ("recgym.envs.bandit_cascade", ""),
+    "OpenBandit-v0": ("recgym.envs.open_bandit", ""),
     "LearnedUsers-v0": ("recgym.envs.learned_users", ""),
 }
 

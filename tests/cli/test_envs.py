@@ -13,6 +13,7 @@ from recgym.testing import Check
 
 SATISFACTION = "recgym/LongTermSatisfaction-v0"
 LEARNED = "recgym/LearnedUsers-v0"
+OPEN_BANDIT = "recgym/OpenBandit-v0"
 
 
 @pytest.fixture
@@ -45,6 +46,7 @@ def test_the_list_names_every_environment(capsys: pytest.CaptureFixture[str]) ->
     }
     assert "history_items: Box[20] int64" in rows["recgym/InterestEvolution-v0"]["observation"]
     assert rows[LEARNED]["observation"] == "depends on the simulator"
+    assert rows[OPEN_BANDIT]["action"] == "depends on the data"
     assert "`" not in rows[LEARNED]["summary"]
 
 
@@ -68,11 +70,12 @@ def test_without_ids_all_are_checked_but_those_that_need_a_simulator(
     quick(None)
     assert main(["envs", "check"]) == 0
     captured = capsys.readouterr()
-    assert all(env_id in captured.out for env_id in registered() if env_id != LEARNED)
+    assert all(env_id in captured.out for env_id in registered() if env_id not in (LEARNED, OPEN_BANDIT))
     assert LEARNED not in captured.out
+    assert f"{OPEN_BANDIT} was left out: it needs one campaign of the Open Bandit Dataset, --data DIR" in captured.err
     assert f"{LEARNED} was left out: it needs the folder of a fitted simulator, --simulator DIR" in captured.err
     assert main(["envs", "check", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["left_out"][0]["env"] == LEARNED
+    assert [row["env"] for row in json.loads(capsys.readouterr().out)["left_out"]] == [LEARNED, OPEN_BANDIT]
 
 
 def test_a_failed_check_is_told_and_is_status_1(

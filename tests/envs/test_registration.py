@@ -8,12 +8,17 @@ import pytest
 
 from recgym.envs import AutoresetMode, RecEnv, RecVectorEnv, register_environments, registered
 
-NEEDS_SIMULATOR = "recgym/LearnedUsers-v0"
-IDS = [env_id for env_id in registered() if env_id != NEEDS_SIMULATOR]
+NEEDS_FILES = ("recgym/LearnedUsers-v0", "recgym/OpenBandit-v0")
+IDS = [env_id for env_id in registered() if env_id not in NEEDS_FILES]
 
 
 def test_the_ids() -> None:
     assert set(registered()) >= {
+        "recgym/CascadeBandit-v0",
+        "recgym/ClusteredBandit-v0",
+        "recgym/ContextualBandit-v0",
+        "recgym/DriftingBandit-v0",
+        "recgym/OpenBandit-v0",
         "recgym/InterestEvolution-v0",
         "recgym/InterestExploration-v0",
         "recgym/LearnedUsers-v0",

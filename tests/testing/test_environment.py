@@ -11,10 +11,10 @@ from recgym.envs import registered as ours
 from recgym.testing import check_environment, environment_checks
 from tests.testing import tasks
 
-NEEDS_SIMULATOR = "recgym/LearnedUsers-v0"
+NEEDS_FILES = ("recgym/LearnedUsers-v0", "recgym/OpenBandit-v0")
 
 
-@pytest.mark.parametrize("env_id", [env_id for env_id in ours() if env_id != NEEDS_SIMULATOR])
+@pytest.mark.parametrize("env_id", [env_id for env_id in ours() if env_id not in NEEDS_FILES])
 def test_registered_environments(env_id: str) -> None:
     check_environment(env_id)
 

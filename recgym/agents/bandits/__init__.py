@@ -23,6 +23,8 @@ from recgym.agents.bandits.gaussian_process import GPUCB
 from recgym.agents.bandits.linear import HybridLinUCB, LinTS, LinUCB, SharedLinTS, SharedLinUCB
 from recgym.agents.bandits.logistic import LogisticTS
 from recgym.agents.bandits.neural import NetworkConfig, NeuralBootstrap, NeuralLinear
+from recgym.agents.bandits.policy import BanditPolicy
+from recgym.agents.bandits.replay import Replayed, replay
 from recgym.agents.bandits.slates import CascadeTS, CascadeUCB, RankedBandit, TopKLinUCB
 from recgym.agents.bandits.time_varying import TVTP, TVUCB, ParticleConfig
 
@@ -34,5 +36,6 @@ __all__ = [
     "NetworkConfig", "NeuralLinear", "NeuralBootstrap", "GPUCB",
     "SlidingWindowUCB", "DiscountedUCB", "SlidingLinUCB", "DiscountedLinUCB", "ParticleConfig", "TVUCB", "TVTP",
     "ClusterTS", "Taxonomy", "TreeUCB", "TreeTS",
+    "BanditPolicy", "Replayed", "replay",
     "RankedBandit", "CascadeUCB", "CascadeTS", "TopKLinUCB",
 ]  # fmt: skip
