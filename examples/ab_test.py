@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from recgym import abtest
-from recgym.agents import RandomPolicy, ScoredPolicy
+from recgym.agents import Policy, RandomPolicy, ScoredPolicy
 from recgym.envs import make_task
 from recgym.evaluation import action_spec
 
@@ -25,7 +25,7 @@ def main(users: int, replications: int, pool: int) -> None:
         scores: torch.Tensor = (features[seen["candidates"]] @ watched.sum(1)[:, :, None])[..., 0]
         return scores
 
-    taste = ScoredPolicy(spec, more_of_the_same, temperature=2.0)
+    taste: Policy[Any] = ScoredPolicy(spec, more_of_the_same, temperature=2.0)
     arms: dict[str, abtest.Arm] = {"random": RandomPolicy(spec), "taste": taste}
     looks = tuple(range(50, users + 1, 50))
     metrics = abtest.pick_metrics(task, ("return", "like"))
