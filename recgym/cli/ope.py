@@ -38,6 +38,7 @@ class Ope:
         policies: folders of trained agents; the random policy is always among the targets.
         gamma: discount factor.
         greedy: judge policies that take their most likely action; they draw it otherwise.
+        behaviour: folder of a trained agent that stands for the logging policy where the log has no propensities.
         model_updates: of the model of values (fitted Q evaluation) for DM, DR, WDR and MAGIC; 0 for none of them.
         cap: of the weights of NCIS.
         resamples: of the bootstrap by users.
@@ -55,6 +56,7 @@ class Ope:
     policies: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     gamma: float = 1.0
     greedy: bool = False
+    behaviour: Path | None = None
     model_updates: int = 2000
     cap: float = 10.0
     resamples: int = 500
@@ -110,6 +112,7 @@ class Ope:
             )
         data = trajectories_of(
             store, policy, gamma=self.gamma, greedy=self.greedy,
+            behaviour=None if self.behaviour is None else load_policy(self.behaviour),
             q=None if model is None else model.q, v=None if model is None else model.v,
         )  # fmt: skip
         estimators: list[Any] = [TIS(), WIS(), PDIS(), SNPDIS(), NCIS(self.cap)]

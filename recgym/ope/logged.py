@@ -11,7 +11,7 @@ from recgym.arrays import to_numpy
 from recgym.data.transitions import TransitionStore
 from recgym.ope.base import LoggedRounds, Trajectories
 
-__all__ = ["log_ratios", "rounds_of", "trajectories_of"]
+__all__ = ["log_likelihoods", "log_ratios", "rounds_of", "trajectories_of"]
 
 _EPISODES = 4096
 """Episodes that are looked at side by side."""
@@ -36,27 +36,27 @@ def _logged(store: TransitionStore) -> Float64[np.ndarray, "n"]:
     if missing.any():
         raise ValueError(
             f"{store.problem.name}: {int(missing.sum())} of {len(logged)} steps have no propensity (a deterministic "
-            "continuous policy, or a log without them): weights cannot be formed"
+            "continuous policy, or a log without them): weights need a policy that stands for the logging one"
         )
     return logged
 
 
-def log_ratios(store: TransitionStore, policy: Policy[Any], *, greedy: bool = False) -> Float64[np.ndarray, "n"]:
-    """Logarithm of how much likelier a policy is to take the logged action, for each of ``store.steps``.
+def log_likelihoods(store: TransitionStore, policy: Policy[Any], *, greedy: bool = False) -> Float64[np.ndarray, "n"]:
+    """Logarithm of how likely a policy is to take the logged action, for each of ``store.steps``.
 
     The policy is shown each episode step by step as it was, logged actions included, so policies with a memory are
     judged right.
 
     Args:
-        store: the log, with propensities.
-        policy: the target policy.
+        store: the log.
+        policy: the policy.
         greedy: judge the policy that takes its most likely action.
 
     Raises:
-        ValueError: the policy cannot tell, or steps have no propensity.
+        ValueError: the policy cannot tell.
     """
-    judge, logged = _judge(policy), _logged(store)
-    target = np.empty(len(logged))
+    judge = _judge(policy)
+    found = np.empty(len(store))
     lengths, starts = store.lengths, np.cumsum(store.lengths) - store.lengths
     # Episodes of like length side by side, the longest first: those that end drop out at the end of the batch.
     order = np.argsort(-lengths, kind="stable")
@@ -69,8 +69,27 @@ def log_ratios(store: TransitionStore, policy: Policy[Any], *, greedy: bool = Fa
             points = store.steps[rows]
             state = _first_rows(state, alive)
             log_prob, state = judge.log_prob(store.observations(points), store.actions(points), state, greedy)
-            target[rows] = to_numpy(log_prob)
-    ratios: np.ndarray = target - logged
+            found[rows] = to_numpy(log_prob)
+    return found
+
+
+def log_ratios(
+    store: TransitionStore, policy: Policy[Any], *, greedy: bool = False, behaviour: Policy[Any] | None = None
+) -> Float64[np.ndarray, "n"]:
+    """Logarithm of how much likelier a policy is to take the logged action, for each of ``store.steps``.
+
+    Args:
+        store: the log.
+        policy: the target policy.
+        greedy: judge the policy that takes its most likely action.
+        behaviour: stands for the logging policy where the log has no propensities, such as one cloned from other users
+            (:class:`recgym.agents.offline.BCConfig`); weights are then no better than it is.
+
+    Raises:
+        ValueError: a policy cannot tell, or steps have no propensity and nothing stands for it.
+    """
+    logged = _logged(store) if behaviour is None else log_likelihoods(store, behaviour)
+    ratios: np.ndarray = log_likelihoods(store, policy, greedy=greedy) - logged
     return ratios
 
 
@@ -91,17 +110,19 @@ def trajectories_of(
     q: Float64[np.ndarray, "n"] | None = None,
     v: Float64[np.ndarray, "n"] | None = None,
     reward: Float64[np.ndarray, "n"] | None = None,
+    behaviour: Policy[Any] | None = None,
 ) -> Trajectories:
     """Episodes as estimators take them.
 
     Args:
-        store: the log, with propensities.
+        store: the log.
         policy: the target policy.
         gamma: discount factor.
         greedy: judge the policy that takes its most likely action.
         q: ``Q(s, a)`` of the logged actions, for each of ``store.steps``, such as :func:`recgym.ope.fitted_q` gives.
         v: ``V(s)``, likewise.
         reward: of each step, such as a feedback channel; the log's own if None.
+        behaviour: see :func:`log_ratios`.
 
     Raises:
         ValueError: see :func:`log_ratios`.
@@ -114,7 +135,7 @@ def trajectories_of(
         table[mask] = values
         return table
 
-    ratio = padded(np.exp(log_ratios(store, policy, greedy=greedy)), 1.0)
+    ratio = padded(np.exp(log_ratios(store, policy, greedy=greedy, behaviour=behaviour)), 1.0)
     earned = store.columns["reward"][store.steps] if reward is None else reward
     models = [None if values is None else padded(values, 0.0) for values in (q, v)]
     return Trajectories(padded(earned, 0.0), ratio, mask, gamma, *models)
@@ -126,6 +147,7 @@ def rounds_of(
     *,
     greedy: bool = False,
     reward: Float64[np.ndarray, "n"] | None = None,
+    behaviour: Policy[Any] | None = None,
 ) -> LoggedRounds:
     """Steps of one item each as independent rounds, with the probability of every candidate under the target policy.
 
@@ -133,10 +155,11 @@ def rounds_of(
     step on the states of the log.
 
     Args:
-        store: the log, with propensities; slates of one item.
+        store: the log; slates of one item.
         policy: the target policy, without a memory.
         greedy: judge the policy that takes its most likely action.
         reward: of each step; the log's own if None.
+        behaviour: see :func:`log_ratios`.
 
     Raises:
         ValueError: slates have several items, the policy has a memory, or see :func:`log_ratios`.
@@ -144,7 +167,8 @@ def rounds_of(
     problem = store.problem
     if problem.action != "items" or problem.slate_size != 1:
         raise ValueError(f"{problem.name}: rounds need actions of one item, found slates of {problem.slate_size}")
-    judge, logged = _judge(policy), _logged(store)
+    judge = _judge(policy)
+    logged = _logged(store) if behaviour is None else log_likelihoods(store, behaviour)
     start: Any = judge.init_state(1, "cpu")
     if len(start):
         raise ValueError(f"{type(policy).__name__} has a memory: evaluate it on trajectories")

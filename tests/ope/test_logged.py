@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from recgym.agents import MixturePolicy, RandomPolicy, ScoredPolicy
+from recgym.agents.offline import BCConfig, OfflineAgent
 from recgym.agents.recurrent import RecurrentPPO, RecurrentPPOConfig
 from recgym.data.transitions import TransitionStore
 from recgym.envs import Task, make_task
@@ -61,6 +62,18 @@ def test_estimates_agree_with_what_the_policy_earns(log: TransitionStore, truth:
     assert value_of(TrajectoryDM().fractions(data))[0] == pytest.approx(truth, abs=0.3 * abs(truth))
     corrected = (data.weight * (data.reward - data.q)).sum(1)
     assert corrected.std() < (data.weight * data.reward).sum(1).std()  # the model knows something
+
+
+def test_a_cloned_policy_stands_for_the_logging_one(log: TransitionStore, truth: float) -> None:
+    columns = {**log.columns, "log_propensity": np.full_like(log.columns["log_propensity"], np.nan)}
+    bare = dataclasses.replace(log, columns=columns)
+    train, test = bare.split(0.5, seed=0)
+    cloned = OfflineAgent.of(BCConfig(), train).fit(train, 300).policy()
+    found = log_ratios(test, TARGET, behaviour=cloned)
+    true = log_ratios(dataclasses.replace(log, episodes=test.episodes), TARGET)
+    assert np.corrcoef(found, true)[0, 1] > 0.85
+    value = value_of(PDIS().fractions(trajectories_of(test, TARGET, behaviour=cloned)))[0]
+    assert value == pytest.approx(truth, rel=0.25)
 
 
 def test_rounds_know_the_chance_of_every_candidate(log: TransitionStore) -> None:
