@@ -1,10 +1,10 @@
 """Off-line evaluation of bandits that learn: replay of a log.
 
 The bandit goes through the rounds of a log. Where it would have shown what the log shows, it gets the reward and
-learns; the other rounds are as if they had not been. Where items were drawn uniformly, the mean reward of the matched rounds is
-an unbiased estimate of what the bandit earns over that many rounds (Li, Chu, Langford and Wang, WSDM 2011). Where they
-were drawn with other known probabilities, each matched round is weighted by the inverse of its own, and the weights
-are normalised; the bandit then learns from a sample that is not uniform, which no weight repairs.
+learns; the other rounds are as if they had not been. Where items were drawn uniformly, the mean reward of the matched
+rounds is an unbiased estimate of what the bandit earns over that many rounds (Li, Chu, Langford and Wang, WSDM 2011).
+Where they were drawn with other known probabilities, each matched round is weighted by the inverse of its own, and the
+weights are normalised; the bandit then learns from a sample that is not uniform, which no weight repairs.
 
 The bootstrapped form draws, for each replication, rounds with replacement, so that its spread is an error bar, and as
 many of them as let the bandit live through as many matched rounds as the log has rounds; noise on contexts keeps
