@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int64
 
 from recgym.abtest.allocation import Allocation, Split
 from recgym.abtest.choosing import Method
-from recgym.abtest.metrics import Metric, metrics_of
+from recgym.abtest.metrics import Metric, metrics_of, pick_metrics
 from recgym.abtest.outcomes import Outcome
 from recgym.abtest.pools import Pools, stacked
 from recgym.abtest.results import Replicated
@@ -153,6 +153,7 @@ def simulate_arms(
     seed: int = 0,
     common: bool = False,
     pre_steps: int = 0,
+    among: str | None = None,
     max_steps: int = 1000,
     device: str = "cpu",
 ) -> Pools:
@@ -171,25 +172,35 @@ def simulate_arms(
         seed: root seed.
         common: the same seed, hence the same users and draws, for every arm. Else arms have users of their own.
         pre_steps: steps of the pre-period; 0 for none.
+        among: a feedback channel; users without any of it are no part of the experiment. For environments that replay a
+            log and say in a channel which steps the log can answer (``matched``), with an episode of one step.
         max_steps: cut episodes here if nothing else ends them.
         device: torch device, or ``"numpy"``.
 
     Raises:
-        ValueError: there are fewer than two arms, or no user is left.
+        ValueError: there are fewer than two arms, no user is left, there is no such channel, or users who are left out
+            by arm should be common to all arms.
     """
     if len(arms) < 2:
         raise ValueError(f"an experiment has at least two arms, found {list(arms)}")
+    if among is not None and common:
+        raise ValueError(f"which users have {among} depends on the arm: they cannot be common to all arms")
     kept = tuple(metrics) or metrics_of(task)
+    # One more column, looked at and dropped.
+    asked = kept if among is None else (*kept, *pick_metrics(task, (among,)))
     control = next(iter(arms.values()))
     made: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for index, arm in enumerate(arms.values()):
         if id(arm) not in made:
             root = child_seed(seed, "arm", 0 if common else index)
-            made[id(arm)] = _simulated(control, arm, task, users, kept, root, pre_steps, max_steps, device)
+            made[id(arm)] = _simulated(control, arm, task, users, asked, root, pre_steps, max_steps, device)
     parts = [made[id(arm)] for arm in arms.values()]
+    if among is not None:
+        parts = [(values[values[:, -1] > 0, :-1], before[values[:, -1] > 0]) for values, before in parts]
     values, before = (stacked(list(column)) for column in zip(*parts, strict=True))
     if values.shape[1] < 2:
-        raise ValueError(f"{values.shape[1]} users stayed for the {pre_steps} steps before the experiment")
+        stayed = f"stayed for the {pre_steps} steps before the experiment" if among is None else f"have any {among}"
+        raise ValueError(f"{values.shape[1]} users {stayed}")
     return Pools(tuple(arms), tuple(metric.name for metric in kept), values, before, paired=common)
 
 

@@ -1,12 +1,10 @@
 """``recgym abtest``: try an A/B test out on simulated users before real ones are asked."""
 
-import math
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,27 +16,26 @@ from recgym.abtest import (
     Allocation,
     CarryOver,
     Clustered,
-    EpsilonGreedy,
     Found,
+    Guardrail,
     Method,
     Outcome,
     Pools,
-    Rule,
     Spillover,
     Split,
     Switchback,
-    Thompson,
-    adaptive_estimates,
-    allocate_adaptively,
-    analysis_for,
-    duration_days,
     pick_metrics,
-    plain_estimates,
-    plan_by_simulation,
-    regret_curve,
     replicate,
-    required_users,
     simulate_arms,
+)
+from recgym.cli.abtest_parts import (
+    BANDITS,
+    adaptive_part,
+    effects_part,
+    guardrails,
+    novelty_part,
+    plan_part,
+    verdict_part,
 )
 from recgym.cli.arms import named_arms, policies
 from recgym.cli.common import console, jsonable, print_json, table
@@ -46,12 +43,10 @@ from recgym.cli.train import env_settings
 from recgym.envs import make_task
 from recgym.files import check_writable, write_json
 from recgym.report import abtest_report, write_report
-from recgym.stats import t_interval
 
 __all__ = ["ABTest", "Design"]
 
 _POOL = 100_000
-_PLANNED_LOOKS = 200
 
 
 class Design(StrEnum):
@@ -86,6 +81,10 @@ class ABTest:
         carry_over: how much of the last block's arm is left at the start of the next, 0 to 1.
         common: the same simulated users and draws for all arms.
         pre_steps: steps under the control before the experiment; with any, metrics are adjusted for them (CUPED).
+        guardrails: METRIC=MARGIN, what must not get worse by more than that; a negative margin where less is better.
+        novelty: steps of a period of exposure; with any, the effect on the first metric, a channel, is followed over
+            ten periods.
+        among: a channel without which a user is no part of the experiment, such as matched where a log is replayed.
         effect: difference that always-valid tests are tuned to, in units of each metric; the one that a fixed horizon
             finds with a power of 80 % if not given.
         alpha: level.
@@ -116,6 +115,9 @@ class ABTest:
     carry_over: float = 0.0
     common: bool = False
     pre_steps: int = 0
+    guardrails: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(aliases=["--guardrail"])] = ()
+    novelty: int = 0
+    among: str | None = None
     effect: float | None = None
     alpha: float = 0.05
     users_per_day: float | None = None
@@ -136,21 +138,22 @@ class ABTest:
         arms = policies(named, task, self.seed)
         size = self.pool or min(self.users, _POOL)
         metrics = pick_metrics(task, self.metrics)
+        guarded = guardrails(self.guardrails, metrics)
         start = time.perf_counter()
         err.print(f"simulating {size:,} users of each arm", markup=False)
+        trend = novelty_part(arms, task, metrics[0].name, self.novelty, size, self.seed) if self.novelty else []
         pools = simulate_arms(
-            arms, task, size, metrics=metrics, seed=self.seed, common=self.common,
-            pre_steps=self.pre_steps, max_steps=self.max_steps,
+            arms, task, size, metrics=metrics, seed=self.seed, common=self.common, pre_steps=self.pre_steps,
+            among=self.among, max_steps=self.max_steps,
         )  # fmt: skip
         pools = pools.adjusted() if self.pre_steps else pools
         middle = time.perf_counter()
-        bandit = self.allocation in (Design.THOMPSON, Design.EPSILON_GREEDY)
+        drawn = self._adaptive(pools) if self.allocation in BANDITS else self._replicated(pools, guarded)
         result: dict[str, Any] = {
             "env": self.env, "arms": named, "users": self.users, "pool": pools.users,
             "replications": self.replications, "alpha": self.alpha, "design": self._words(), "seed": self.seed,
-            "metrics": {metric: _effects(pools, metric) for metric in pools.metrics},
-            **(self._adaptive(pools) if bandit else self._replicated(pools)),
-            "plan": [] if bandit else self._plans(pools),
+            "metrics": {metric: effects_part(pools, metric) for metric in pools.metrics},
+            **drawn, "novelty": trend,
             "seconds": {"simulation": middle - start, "replications": time.perf_counter() - middle},
             "versions": {"python": platform.python_version()} | {n: version(n) for n in ("recgym", "numpy", "torch")},
         }  # fmt: skip
@@ -168,6 +171,8 @@ class ABTest:
         for flag in ("users", "replications", "looks", "block", "workers"):
             if getattr(self, flag) < 1:
                 raise ValueError(f"--{flag} must be at least 1, found {getattr(self, flag)}")
+        if self.novelty < 0 or self.pre_steps < 0:
+            raise ValueError(f"--novelty and --pre-steps count steps, found {self.novelty} and {self.pre_steps}")
         for flag in ("spillover", "carry_over"):
             if not 0 <= getattr(self, flag) <= 1:
                 raise ValueError(f"--{flag.replace('_', '-')} must lie between 0 and 1, found {getattr(self, flag)}")
@@ -187,10 +192,16 @@ class ABTest:
             f"carry-over {self.carry_over:g}" if self.carry_over else "",
             f"adjusted for {self.pre_steps} steps before" if self.pre_steps else "",
             "common random numbers" if self.common else "",
+            f"users with {self.among} only" if self.among else "",
         ]
         return ", ".join([words[self.allocation], *(word for word in extra if word)])
 
-    def _replicated(self, pools: Pools) -> dict[str, Any]:
+    def _adaptive(self, pools: Pools) -> dict[str, Any]:
+        return adaptive_part(
+            pools, str(self.allocation), self.users, self.replications, self.looks, self.alpha, self.seed, self.workers
+        )
+
+    def _replicated(self, pools: Pools, guarded: tuple[Guardrail, ...]) -> dict[str, Any]:
         shares = self.shares or (1 / len(pools.arms),) * len(pools.arms)
         designs: dict[Design, Allocation] = {
             Design.USERS: Split(shares),
@@ -210,74 +221,13 @@ class ABTest:
         summary = replicated.summary()
         for row, found in zip(summary["comparisons"], replicated.found, strict=True):
             row["path"] = _path(found)
-        return summary
-
-    def _adaptive(self, pools: Pools) -> dict[str, Any]:
-        metric, rule = pools.metrics[0], _rule(self.allocation)
-        batches = min(self.looks, self.users)
-        data = allocate_adaptively(
-            pools, metric, rule, self.users, self.replications, batches=batches, seed=self.seed, workers=self.workers
-        )
-        truth = pools.truth(metric)
-        regret = regret_curve(data, truth)
-        users = data.users[0].sum(-1).cumsum()
-        low, high = np.quantile(regret, [0.1, 0.9], axis=0)
-        curves = {str(self.allocation): {"mean": regret.mean(0).tolist(), "low": low.tolist(), "high": high.tolist()},
-                  "even split": {"mean": (users * (truth.max() - truth.mean())).tolist()}}  # fmt: skip
-        share = data.users.sum(1).mean(0) / self.users
-        rows: list[dict[str, Any]] = [
-            {"arm": arm, "share": float(share[i]), "truth": float(truth[i])} for i, arm in enumerate(pools.arms)
-        ]
-        for name, estimates in (("plain", plain_estimates(data)), ("weighted", adaptive_estimates(data))):
-            bounds = estimates.interval(1 - self.alpha)
-            covered = ((bounds[0] <= truth) & (truth <= bounds[1])).mean(0)
-            for index, row in enumerate(rows):
-                row |= {name: float(estimates.mean[:, index].mean()), f"{name}_coverage": float(covered[index])}
-        adaptive = {"metric": metric, "users": users.tolist(), "regret": curves, "estimates": rows}
-        return {"looks": users.tolist(), "comparisons": [], "adaptive": adaptive}
-
-    def _plans(self, pools: Pools) -> list[dict[str, Any]]:
-        """Users needed for the first metric's true differences, by formula and by simulation."""
-        metric = pools.metrics[0]
-        sd = float(pools.column(metric)[0].std())
-        plans: list[dict[str, Any]] = []
-        for arm in pools.arms[1:]:
-            effect = abs(pools.effect(metric, arm).mean)
-            if effect <= 1e-3 * sd:  # no experiment of a sensible size finds that
-                continue
-            for method, users, power, expected in self._users(effect, sd):
-                days = duration_days(users, self.users_per_day) if self.users_per_day else None
-                plans.append({"metric": metric, "effect": effect, "method": f"{arm}, {method}", "users": users,
-                              "power": power, "expected": expected, "days": days})  # fmt: skip
-        return plans
-
-    def _users(self, effect: float, sd: float) -> Iterator[tuple[str, int, float, float]]:
-        """Test, users needed, power and users on average."""
-        fixed = required_users(effect, sd, alpha=self.alpha)
-        yield "fixed", fixed.users, fixed.power, float(fixed.users)
-        every = max(math.ceil(3 * fixed.users / _PLANNED_LOOKS), 2)
-        for method in (Method.MSPRT, Method.CONFIDENCE_SEQUENCE):
-            if method in self.analyses:
-                test = partial(analysis_for, method, effect=effect, alpha=self.alpha)
-                plan = plan_by_simulation(test, effect, sd, every, replications=2000, seed=self.seed)
-                yield f"{method}, looked at every {every} users", plan.users, plan.power, plan.expected_users
-
-
-def _rule(design: Design) -> Rule:
-    return Thompson() if design is Design.THOMPSON else EpsilonGreedy()
+        plans = plan_part(pools, self.analyses, self.alpha, self.users_per_day, self.seed)
+        return {**summary, "plan": plans, "verdicts": verdict_part(replicated, guarded, self.alpha)}
 
 
 def _spaced(users: int, looks: int) -> tuple[int, ...]:
     spaced = np.unique(np.linspace(0, users, looks + 1)[1:].round().astype(int))
     return tuple(int(look) for look in spaced if look >= 2)
-
-
-def _effects(pools: Pools, metric: str) -> dict[str, Any]:
-    intervals = [t_interval(column) for column in pools.column(metric)]
-    return {
-        "arms": {arm: interval._asdict() for arm, interval in zip(pools.arms, intervals, strict=True)},
-        "effects": {arm: pools.effect(metric, arm)._asdict() for arm in pools.arms[1:]},
-    }
 
 
 def _path(found: Found) -> dict[str, list[float]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from recgym.report.abtest_plots import (
     effect_plot,
+    exposure_plot,
     p_value_plot,
     regret_plot,
     rejection_plot,
@@ -20,6 +21,8 @@ Result = Mapping[str, Any]
 
 _SHOWN = 4
 """Sequences drawn of one experiment, at most."""
+_TRUSTED = 0.9
+"""Coverage of nominal 95 % intervals below which a note warns."""
 
 
 def abtest_report(result: Result) -> Report:
@@ -29,15 +32,18 @@ def abtest_report(result: Result) -> Report:
         result: ``env``, ``arms`` (name -> policy), ``users``, ``pool``, ``replications``, ``alpha``, ``design``,
             ``metrics`` (metric -> ``arms`` and ``effects``: arm -> mean, low, high), ``looks``; ``comparisons`` (see
             :meth:`recgym.abtest.Found.summary`, each with the ``path`` of its first replication) or ``adaptive``
-            (``metric``, ``users``, ``regret``, ``estimates``); and what of ``plan``, ``lost``, ``constant``,
-            ``command``, ``seconds``, ``versions`` there is.
+            (``metric``, ``users``, ``regret``, ``estimates``); and what of ``verdicts``, ``novelty``, ``plan``,
+            ``lost``, ``constant``, ``command``, ``seconds``, ``versions`` there is.
 
     Raises:
         ValueError: the result holds no comparison and no adaptive allocation.
     """
     if not result.get("comparisons") and not result.get("adaptive"):
         raise ValueError(f"there is no A/B test to report: found the keys {sorted(result)}")
-    sections = [_arms(result), _one(result), _all(result), _adaptive(result), _plan(result), _making(result)]
+    sections = [
+        _arms(result), _one(result), _all(result), _verdicts(result), _adaptive(result), _novelty(result),
+        _plan(result), _making(result),
+    ]  # fmt: skip
     return Report(
         f"A/B test: {' against '.join(result['arms'])}",
         _summary(result),
@@ -74,6 +80,11 @@ def _notes(result: Result) -> list[str]:
         )
     if result.get("constant"):
         notes.append(f"Left out, as every user has the same: {', '.join(result['constant'])}.")
+    for row in (result.get("adaptive") or {}).get("estimates", ()):
+        if row["weighted_coverage"] < _TRUSTED:
+            notes.append(
+                f"Arm {row['arm']} had too few users under the bandit: even its weighted intervals cannot be trusted."
+            )
     if result.get("lost", 0) > 0.01:
         notes.append(f"The check of the split fails in {share(result['lost'])} of the experiments.")
     return notes
@@ -190,6 +201,42 @@ def _adaptive(result: Result) -> Section | None:
     plot = regret_plot(adaptive["users"], adaptive["regret"], adaptive["metric"])
     table = Table(columns, cells, "Means at the end, averaged over experiments; 95 % intervals")
     return Section("Allocation by a bandit", text, [table], [plot])
+
+
+def _verdicts(result: Result) -> Section | None:
+    rows = result.get("verdicts") or []
+    if not rows:
+        return None
+    cells = [
+        (
+            f"{row['arm']}, {row['method']}",
+            ", ".join(f"{metric} {share(rate)}" for metric, rate in zip(row["metrics"], row["better"], strict=True)),
+            ", ".join(f"{metric} {share(rate)}" for metric, rate in zip(row["metrics"], row["worse"], strict=True)),
+            share(row["guardrails"]),
+            share(row["ship"]),
+        )
+        for row in rows
+    ]
+    columns = ("Arm", "Found better", "Found worse", "Guardrails hold", "Shipped")
+    text = (
+        "Several metrics at once, at the last look: differences count at a false discovery rate of the level over all "
+        "metrics (Benjamini and Hochberg); an arm is shipped if something is better, nothing is worse, and every "
+        "guardrail excludes a loss of its margin. More of a metric is taken for better."
+    )
+    return Section("Verdicts", text, [Table(columns, cells, "Shares of experiments")])
+
+
+def _novelty(result: Result) -> Section | None:
+    rows = result.get("novelty") or []
+    if not rows:
+        return None
+    text = (
+        "Whether an effect wears off, or grows, as a user is exposed to it longer. Users who have left count nothing "
+        "from then on."
+    )
+    cells = [(row["arm"], row["slope"], row["p"]) for row in rows]
+    table = Table(("Arm", "Change of the effect a period", "p-value of no change"), cells, "Trend, one slope a user")
+    return Section("Novelty", text, [table], [exposure_plot(row) for row in rows])
 
 
 def _plan(result: Result) -> Section | None:

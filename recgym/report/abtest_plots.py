@@ -9,7 +9,15 @@ import plotly.graph_objects as go
 from recgym.report.document import Plot
 from recgym.report.plots import BAND, GREY, ORANGE, SERIES, TEAL, layout
 
-__all__ = ["effect_plot", "p_value_plot", "rejection_plot", "regret_plot", "sequence_plot", "stopping_plot"]
+__all__ = [
+    "effect_plot",
+    "exposure_plot",
+    "p_value_plot",
+    "rejection_plot",
+    "regret_plot",
+    "sequence_plot",
+    "stopping_plot",
+]
 
 Result = Mapping[str, Any]
 
@@ -38,6 +46,23 @@ def effect_plot(effects: Mapping[str, Result], metric: str) -> Plot:
     )  # fmt: skip
     figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dot"})
     return Plot(figure, f"{metric}: difference from the control over all simulated users.", wide=False)
+
+
+def exposure_plot(row: Result) -> Plot:
+    """An effect over a user's exposure.
+
+    Args:
+        row: ``arm``, ``channel``, ``steps`` of a period, and ``effect`` and ``error`` of each period.
+    """
+    steps = [row["steps"] * (period + 1) for period in range(len(row["effect"]))]
+    figure = go.Figure(layout=layout(320, "steps of exposure", f"difference in {escape(row['channel'])}"))
+    figure.add_scatter(
+        x=steps, y=list(row["effect"]), mode="lines+markers", line={"color": TEAL, "width": 2}, showlegend=False,
+        error_y={"type": "data", "array": [1.96 * error for error in row["error"]], "color": TEAL, "thickness": 1.5},
+        hovertemplate="%{x} steps: %{y:.4g}<extra></extra>",
+    )  # fmt: skip
+    figure.add_hline(y=0, line={"color": GREY, "width": 1, "dash": "dot"})
+    return Plot(figure, f"{row['arm']}: effect on {row['channel']} by exposure, with 95 % intervals.", wide=False)
 
 
 def sequence_plot(looks: Sequence[int], path: Result, truth: float, title: str) -> Plot:

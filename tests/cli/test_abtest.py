@@ -41,6 +41,42 @@ def test_the_same_policy_twice_is_an_a_a_test(capsys: pytest.CaptureFixture[str]
     assert not result["plan"]
 
 
+def test_guardrails_verdicts_and_novelty(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = (
+        *ENV,
+        *ARMS,
+        *FEW,
+        "--metric",
+        "long_view",
+        "--metric",
+        "length",
+        "--metric",
+        "hate",
+        "--analysis",
+        "fixed",
+    )
+    rails = ("--guardrail", "length=2", "--guardrail", "hate=-0.5", "--novelty", "3")
+    assert main(["abtest", *flags, *rails, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    (verdict,) = result["verdicts"]
+    assert verdict["metrics"] == ["long_view"]
+    assert verdict["better"] == [1.0]
+    assert verdict["ship"] == pytest.approx(verdict["guardrails"])
+    (trend,) = result["novelty"]
+    assert len(trend["effect"]) == 10
+    assert trend["effect"][0] > 3 * trend["error"][0]
+
+
+def test_users_without_a_channel_can_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = (*ENV, *ARMS, *FEW, "--metric", "return", "--among", "like", "--json")
+    assert main(["abtest", *flags]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert 20 < result["pool"] < 150
+    assert "users with like only" in result["design"]
+    assert main(["abtest", *flags, "--common"]) == 2
+    assert "they cannot be common to all arms" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("allocation", ["thompson", "epsilon-greedy"])
 def test_a_bandit_sends_users_to_the_better_arm(
     allocation: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -79,6 +115,13 @@ def test_designs(flags: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> 
         ((*ARMS, "--spillover", "2"), "--spillover must lie between 0 and 1, found 2"),
         ((*ARMS, "--users", "0"), "--users must be at least 1, found 0"),
         ((*ARMS, "--spillover", "0.1", "--carry-over", "0.1"), "cannot be switched on together"),
+        ((*ARMS, "--guardrail", "length"), "found the guardrail 'length', expected METRIC=MARGIN"),
+        (
+            (*ARMS, "--metric", "like", "--guardrail", "length=1"),
+            "the guardrail 'length' is not among the metrics: like",
+        ),
+        ((*ARMS, "--novelty", "5"), "novelty is looked for in a feedback channel; found 'return'"),
+        ((*ARMS, "--novelty", "-1"), "--novelty and --pre-steps count steps"),
         ((*ARMS, "--alpha", "1"), "--alpha must lie between 0 and 1"),
         (("--arm", "a=random", "--arm", "b=nowhere"), "nowhere"),
     ],
@@ -87,7 +130,7 @@ def test_bad_input_is_one_line(flags: tuple[str, ...], sentence: str, capsys: py
     assert main(["abtest", *ENV, *flags]) == 2
     error = capsys.readouterr().err
     assert sentence in error
-    assert error.count("\n") == 1
+    assert error.count("recgym: ") == 1
 
 
 def test_preference_vectors_need_agents(capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,10 @@ def result(metric: str = "click") -> dict[str, Any]:
         ],
         "plan": [{"metric": metric, "method": "b, fixed", "effect": 0.3, "users": 1500, "power": 0.8,
                   "expected": 1500.0, "days": 15}],
+        "verdicts": [{"arm": "b", "method": "fixed", "metrics": [metric], "better": [0.8], "worse": [0.0],
+                      "guardrails": 0.9, "ship": 0.7}],
+        "novelty": [{"arm": "b", "channel": metric, "steps": 5, "effect": [0.4, 0.3], "error": [0.1, 0.1],
+                     "slope": -0.1, "p": 0.02}],
         "lost": 0.0, "constant": ["length"], "command": "recgym abtest", "seconds": {"simulation": 3.2},
         "versions": {"python": "3.11.7"},
     }  # fmt: skip
@@ -43,7 +47,7 @@ def adaptive_result() -> dict[str, Any]:
     ]  # fmt: skip
     curves = {"thompson": {"mean": regret, "low": regret, "high": regret}, "even split": {"mean": LOOKS}}
     adaptive = {"metric": "click", "users": LOOKS, "regret": curves, "estimates": rows}
-    return {**result(), "comparisons": [], "plan": [], "adaptive": adaptive}
+    return {**result(), "comparisons": [], "plan": [], "verdicts": [], "novelty": [], "adaptive": adaptive}
 
 
 def _interval(mean: float) -> dict[str, float]:

@@ -22,7 +22,10 @@ def headings(made: dict[str, object]) -> list[str]:
 
 def test_a_whole_result_becomes_every_section() -> None:
     report = abtest_report(result())
-    assert headings(result()) == ["The arms", "One experiment", "All experiments", "Planning", "How this was made"]
+    assert headings(result()) == [
+        "The arms", "One experiment", "All experiments", "Verdicts", "Novelty", "Planning", "How this was made"
+    ]  # fmt: skip
+    assert report.sections[3].tables[0].rows == [("b, fixed", "click 80 %", "click 0 %", "90 %", "70 %")]
     assert "b (runs/ppo) against the control a (random)" in report.summary
     assert "click of b +0.3" in report.summary
     assert any("Peeking is shown to warn" in note for note in report.notes)
@@ -48,6 +51,10 @@ def test_a_bandit_has_a_section_of_its_own() -> None:
     assert headings(adaptive_result()) == ["The arms", "Allocation by a bandit", "How this was made"]
     facts = {fact.label: fact.value for fact in abtest_report(adaptive_result()).facts}
     assert facts["Regret, even split"] == "2000"
+    made = adaptive_result()
+    assert not abtest_report(made).notes[1:]
+    made["adaptive"]["estimates"][0]["weighted_coverage"] = 0.7
+    assert "Arm a had too few users" in " ".join(abtest_report(made).notes)
 
 
 def test_bounds_that_are_not_there_yet_are_not_drawn() -> None:
@@ -77,7 +84,7 @@ def test_the_page_draws_every_plot_from_a_file(browser: webdriver.Chrome, page: 
     show(browser, page, width)
     assert page.startswith("file://")
     plots = browser.find_elements(By.CSS_SELECTOR, ".plot")
-    assert len(plots) == 1 + 3 + 2 + 1
+    assert len(plots) == 1 + 3 + 2 + 1 + 1
     marks = "return [...document.querySelectorAll('.plot')].map(p => p.querySelectorAll('.point, .js-line').length)"
     assert min(browser.execute_script(marks)) > 0
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
