@@ -196,7 +196,8 @@ def _adaptive(result: Result) -> Section | None:
     ]  # fmt: skip
     text = (
         "Users go where it looks best so far. What that costs in knowledge: plain means of such data are biased "
-        "downwards and their intervals cover too rarely; doubly robust scores with adaptive weights mend that."
+        "downwards and their intervals cover too rarely; doubly robust scores with adaptive weights mend most of "
+        "that, the better the more users each arm got."
     )
     plot = regret_plot(adaptive["users"], adaptive["regret"], adaptive["metric"])
     table = Table(columns, cells, "Means at the end, averaged over experiments; 95 % intervals")
