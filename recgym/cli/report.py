@@ -13,7 +13,7 @@ class Report:
     """Render the results of a run as one self-contained HTML page, and print where it is.
 
     Attributes:
-        folder: folder of the run; its result.json is read.
+        folder: folder of the run (``recgym demo`` or ``recgym abtest``); its result.json is read.
         out: the page to write; report.html in the folder of the run if not given.
     """
 
@@ -23,7 +23,7 @@ class Report:
     def run(self) -> int:
         """Write the page."""
         from recgym.files import check_writable, read_json
-        from recgym.report import demo_report, write_report
+        from recgym.report import abtest_report, demo_report, write_report
 
         source = self.folder / "result.json"
         result = read_json(source)
@@ -31,6 +31,7 @@ class Report:
             raise ValueError(f"{source} holds a {type(result).__name__}, a JSON object was expected")
         page = self.out or self.folder / "report.html"
         check_writable(page.parent)
-        write_report(demo_report(result), page)
+        made = abtest_report if "replications" in result else demo_report
+        write_report(made(result), page)
         print(page)
         return 0

@@ -6,6 +6,7 @@ import pytest
 
 from recgym.cli.main import main
 from recgym.files import write_json
+from tests.report import abtest_sample
 from tests.report.sample import result
 
 
@@ -21,6 +22,12 @@ def test_the_page_goes_where_it_is_asked(tmp_path: Path) -> None:
     write_json(tmp_path / "result.json", {"policies": result()["policies"]})
     assert main(["report", str(tmp_path), "--out", str(tmp_path / "pages" / "it.html")]) == 0
     assert (tmp_path / "pages" / "it.html").exists()
+
+
+def test_an_ab_test_has_its_own_page(tmp_path: Path) -> None:
+    write_json(tmp_path / "result.json", abtest_sample.result())
+    assert main(["report", str(tmp_path)]) == 0
+    assert "A/B test: " in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
