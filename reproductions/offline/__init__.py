@@ -12,6 +12,6 @@ and TSCAC learn from the same users and with the same number of updates.
 
 What stands against the figures: propensities of EB-NeRD's picks are not on record, so a policy cloned on the training
 users stands for the users; that log has no features of items, and the preference vectors of IQL and TD3+BC are over
-random codes there; arms of d3rlpy are deterministic but for their ties, so that few logged steps speak of them; and
-nothing is tuned for a single arm.
+random codes there; arms of d3rlpy take the best action for certain, which is worth something by itself, so they are
+held against cloning that does the same, and few logged steps speak of them; and nothing is tuned for a single arm.
 """

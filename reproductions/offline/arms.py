@@ -8,19 +8,8 @@ from recgym.agents.decision_transformer import CoreConfig, DT4IERConfig, DTConfi
 from recgym.agents.offline import BCConfig, OfflineConfig
 
 __all__ = [
-    "ARMS",
-    "BASES",
-    "FULL",
-    "LEARNERS",
-    "QUICK",
-    "RL",
-    "WORLDS",
-    "Budget",
-    "Run",
-    "Signals",
-    "config_of",
-    "missing",
-]
+    "ARMS", "BASES", "FULL", "LEARNERS", "QUICK", "RL", "WORLDS", "Budget", "Run", "Signals", "config_of", "missing",
+]  # fmt: skip
 
 WORLDS = ("short-video", "ebnerd")
 _D3RLPY = ("discrete_cql", "discrete_bcq", "iql", "td3_bc")

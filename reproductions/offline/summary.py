@@ -63,7 +63,7 @@ def _row(runs: Runs, world: str, arm: str) -> dict[str, Any]:
 
 
 def _summed(mine: dict[int, Any], base: dict[int, Any], kind: str, name: str) -> dict[str, Any]:
-    """An estimate over seeds, its gain over the arm that it is held against, on the same users, and what each seed said by itself."""
+    """An estimate over seeds, its gain over another arm on the same users, and what each seed said by itself."""
     by_seed = {seed: run[kind][name] for seed, run in mine.items() if name in run[kind]}
     if not by_seed:
         return {"reason": "a model of values sees one observation at a time, and the policy has a memory"}
@@ -110,9 +110,8 @@ def _short_video(runs: Runs) -> list[Claim]:
         if len(ours) > 1:
             gains[arm] = np.subtract(ours, theirs)
     if gains:
-        made.append(
-            _best(gains, f"short-video, {where}: return of 10 % BC or an RL arm minus BC served alike, above 0")
-        )
+        words = "return of 10 % BC or an RL arm minus BC served alike, above 0"
+        made.append(_best(gains, f"short-video, {where}: {words}"))
     for estimator in ESTIMATES:
         found = _agreement(runs, estimator)
         if found is not None:
