@@ -3,6 +3,7 @@
 import argparse
 import time
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         done = [run for run in wanted if (args.work / f"{run.key}.json").exists()]
         runs = [run_one(run, args.work, FULL, args.data) for run in done]
         seconds = sum(run.get("seconds", 0.0) for run in runs)
+        notes += [f"d3rlpy {version('d3rlpy')}"] if not missing("iql") else []
         notes += [f"{len(done)} of {len(wanted)} runs are done"]
     found: list[dict[str, Any]] = [row for world in worlds for row in rows(runs, world)]
     made = [claim for world in worlds for claim in claims(runs, world)]

@@ -104,14 +104,15 @@ def _short_video(runs: Runs) -> list[Claim]:
     ours, theirs, where = _paired(runs, "bc", "random")
     if theirs:
         made.append(difference(f"short-video, {where}: return of BC minus random, above 0", ours, theirs))
-    gains = {}
+    gains, logs = {}, set()
     for arm, base in BASES.items():
         ours, theirs, where = _paired(runs, arm, base)
         if len(ours) > 1:
             gains[arm] = np.subtract(ours, theirs)
+            logs.add(where)
     if gains:
         words = "return of 10 % BC or an RL arm minus BC served alike, above 0"
-        made.append(_best(gains, f"short-video, {where}: {words}"))
+        made.append(_best(gains, f"short-video, {' or '.join(sorted(logs))}: {words}"))
     for estimator in ESTIMATES:
         found = _agreement(runs, estimator)
         if found is not None:
@@ -130,9 +131,10 @@ def _best(gains: dict[str, np.ndarray], words: str) -> Claim:
 
 
 def _agreement(runs: Runs, estimator: str) -> Claim | None:
-    """Spearman between estimated and true values over arms, one a log; None where too few arms can be compared."""
+    """Spearman between estimated and true values over arms, one a log; None where too few can be compared."""
     found, arms = [], set()
-    for seed in sorted({run["seed"] for run in runs if run["world"] == "short-video"}):
+    seeds = sorted({run["seed"] for run in runs if run["world"] == "short-video"})
+    for seed in seeds:
         pairs = []
         for arm in ARMS:
             run = _of(runs, "short-video", arm).get(seed)
@@ -142,10 +144,11 @@ def _agreement(runs: Runs, estimator: str) -> Claim | None:
         value = rank_correlation(*np.array(pairs, np.float64).reshape(-1, 2).T)
         if np.isfinite(value):
             found.append(value)
-    if not found:
+    # Of several logs one alone says nothing of the others.
+    if len(found) < min(len(seeds), 2):
         return None
-    mean, low, high = t_interval(np.array(found)) if len(found) > 1 else (found[0],) * 3
-    words = f"short-video, {len(found)} logs: {estimator} ranks up to {len(arms)} arms as the truth: Spearman, above 0"
+    mean, low, high = np.clip(t_interval(np.array(found)), -1, 1) if len(found) > 1 else (found[0],) * 3
+    words = f"short-video, logs: {len(found)}: {estimator} ranks up to {len(arms)} arms as the truth: Spearman, above 0"
     return Claim(words, float(mean), float(low), float(high), 0.0, bool(low > 0))
 
 
