@@ -11,7 +11,7 @@ __all__ = ["task"]
 def task(
     arms: int = 10,
     width: int = 5,
-    drift: float = 0.03,
+    drift: float = 0.06,
     change: float = 0.0,
     slate_size: int = 1,
     horizon: int = 10000,

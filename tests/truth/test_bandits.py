@@ -15,12 +15,12 @@ from recgym.agents.bandits import (
     ClusterTS,
     Context,
     DiscountedLinUCB,
+    DriftPrior,
     GaussianTS,
     HybridLinUCB,
     LinTS,
     LinUCB,
     LogisticTS,
-    ParticleConfig,
     RankedBandit,
     SlidingLinUCB,
     SlidingWindowUCB,
@@ -261,20 +261,23 @@ def test_windows_and_discounts_forget_what_they_should() -> None:
 
 
 def test_without_drift_a_time_varying_bandit_finds_the_regression() -> None:
-    """With theta fixed near 0 each particle is the ridge regression with the same prior."""
+    """Where the only drift rate is 0, the particle is ridge regression with an unknown noise."""
     rng = np.random.default_rng(0)
-    truth, config = np.array([0.4, -0.3]), ParticleConfig(particles=8, theta_sd=1e-4, rate=1e-4)
-    bandit = TVUCB(config)
+    truth, prior = np.array([0.4, -0.3]), DriftPrior(rates=(0.0,), weight_sd=0.5)
+    bandit = TVUCB(prior)
     state = bandit.init_state(BanditSpec(1, 2))
     x = rng.standard_normal((400, 1, 1, 2))
     y = x @ truth + 0.3 * rng.standard_normal((400, 1, 1))
     for features, reward in zip(x, y, strict=True):
         state = bandit.update(state, Context(features), np.zeros((1, 1), np.int64), reward)
-    flat = x.reshape(-1, 2)
-    unit = config.noise_scale / (config.noise_shape - 1)
-    ridge = np.linalg.solve(flat.T @ flat + unit * np.eye(2), flat.T @ y.ravel())
-    assert np.abs(state.mean[0, 0, :, :2] - ridge).max() < 2e-3
-    assert state.noise[0, 0].mean() == pytest.approx(0.09, rel=0.25)
+    flat, rewards = x.reshape(-1, 2), y.ravel()
+    gram = flat.T @ flat + 4 * np.eye(2)
+    ridge = np.linalg.solve(gram, flat.T @ rewards)
+    assert np.allclose(state.mean[0, 0, 0], ridge, atol=1e-12)
+    assert np.allclose(state.cover[0, 0, 0], np.linalg.inv(gram), atol=1e-12)
+    rest = rewards @ rewards - ridge @ gram @ ridge
+    assert state.scale[0, 0] == pytest.approx(prior.noise_scale + rest / 2)
+    assert state.shape[0] == prior.noise_shape + 200
 
 
 def test_a_time_varying_bandit_follows_weights_that_walk() -> None:
@@ -282,17 +285,20 @@ def test_a_time_varying_bandit_follows_weights_that_walk() -> None:
     walk = np.cumsum(0.05 * rng.standard_normal((1500, 2)), 0)
     x = rng.standard_normal((1500, 1, 1, 2))
     y = np.einsum("nijd,nd->nij", x, walk) + 0.2 * rng.standard_normal((1500, 1, 1))
-    bandit, errors = TVUCB(ParticleConfig(particles=20)), []
+    bandit, errors = TVUCB(), []
     state = bandit.init_state(BanditSpec(1, 2))
     steady = LinUCB().init_state(BanditSpec(1, 2))
     for step, (features, reward) in enumerate(zip(x, y, strict=True)):
         if step >= 300:
-            weights = (state.mean[0, 0, :, :2] + state.mean[0, 0, :, 2:] * state.place[0, 0]).mean(0)
+            weights = state.weights()[0] @ state.mean[0, 0]
             errors.append([np.abs(weights - walk[step]).mean(), np.abs(steady.mean[0, 0] - walk[step]).mean()])
         state = bandit.update(state, Context(features), np.zeros((1, 1), np.int64), reward)
         steady = learn(steady, np.zeros((1, 1), np.int64), features, reward)
     following, staying = np.mean(errors, 0)
     assert following < 0.5 * staying
+    rates = np.array(bandit.prior.rates)
+    assert state.weights()[0, rates == 0.0] < 1e-6, "a step of 0.05 over noise of 0.2 is a rate of 0.25"
+    assert state.weights()[0].argmax() == rates.argmax()
 
 
 def test_what_a_cascade_says() -> None:
@@ -308,8 +314,8 @@ def test_what_a_cascade_says() -> None:
 def test_the_probability_of_a_ranked_slate() -> None:
     bandit = RankedBandit(EXP3(0.3), 2)
     state = bandit.init_state(BanditSpec(3))
-    for slate, reward in (([0, 1], [1.0, 0.0]), ([2, 0], [0.0, 1.0])):
-        state = bandit.update(state, Context(PLAIN), np.array([[slate]]), np.array([[reward]]))
+    for shown, reward in (([0, 1], [1.0, 0.0]), ([2, 0], [0.0, 1.0])):
+        state = bandit.update(state, Context(PLAIN), np.array([[shown]]), np.array([[reward]]))
     drawn = bandit.choose(state, Context(np.zeros((1, 60_000, 0))), GENERATOR)[0]
     total = 0.0
     for first in range(3):

@@ -26,7 +26,7 @@ from recgym.agents.bandits.neural import NetworkConfig, NeuralBootstrap, NeuralL
 from recgym.agents.bandits.policy import BanditPolicy
 from recgym.agents.bandits.replay import Replayed, replay
 from recgym.agents.bandits.slates import CascadeTS, CascadeUCB, RankedBandit, TopKLinUCB
-from recgym.agents.bandits.time_varying import TVTP, TVUCB, ParticleConfig
+from recgym.agents.bandits.time_varying import TVTP, TVUCB, DriftPrior
 
 __all__ = [
     "Bandit", "SlateBandit", "BanditSpec", "Context", "Choice", "act", "act_slate",
@@ -34,7 +34,7 @@ __all__ = [
     "EXP3", "EXP4", "Advice",
     "LinUCB", "SharedLinUCB", "HybridLinUCB", "LinTS", "SharedLinTS", "LogisticTS",
     "NetworkConfig", "NeuralLinear", "NeuralBootstrap", "GPUCB",
-    "SlidingWindowUCB", "DiscountedUCB", "SlidingLinUCB", "DiscountedLinUCB", "ParticleConfig", "TVUCB", "TVTP",
+    "SlidingWindowUCB", "DiscountedUCB", "SlidingLinUCB", "DiscountedLinUCB", "DriftPrior", "TVUCB", "TVTP",
     "ClusterTS", "Taxonomy", "TreeUCB", "TreeTS",
     "BanditPolicy", "Replayed", "replay",
     "RankedBandit", "CascadeUCB", "CascadeTS", "TopKLinUCB",

@@ -12,11 +12,14 @@ Several observations of a round change it by ``P' = (I + P G)^-1 P`` with ``G = 
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int64
 
 from recgym.agents.bandits.base import BanditSpec, one_hot
 
-__all__ = ["Ridge", "learn", "predict", "predict_shared", "start"]
+__all__ = ["Ridge", "learn", "outer", "predict", "predict_shared", "start"]
+
+_MANY = 1000
 
 
 class Ridge(NamedTuple):
@@ -56,11 +59,31 @@ def predict(
     """
     replications, groups, width = state.mean.shape
     x = x.astype(state.mean.dtype, copy=False)
-    square = (x[..., :, None] * x[..., None, :]).reshape(replications, -1, width * width)
+    if x.size == width:
+        return _predict_one(state, x[0, 0])
+    square = outer(x, x).reshape(replications, -1, width * width)
     flat = state.inverse.reshape(replications, groups, width * width)
     mean = state.mean @ x.transpose(0, 2, 1)
     variance = np.maximum(flat @ square.transpose(0, 2, 1), 0)
     return mean.transpose(0, 2, 1), variance.transpose(0, 2, 1)
+
+
+def _predict_one(state: Ridge, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`predict` for one user of one replication, in the fewest calls."""
+    groups, width = state.mean.shape[1:]
+    variance = (state.inverse.reshape(groups * width, width) @ x).reshape(groups, width) @ x
+    np.maximum(variance, 0, out=variance)
+    return (state.mean[0] @ x)[None, None], variance[None, None]
+
+
+def outer(x: Float[np.ndarray, "*n d"], y: Float[np.ndarray, "*n d"]) -> Float[np.ndarray, "*n d d"]:
+    """``x y^T`` of each row. Many short rows are faster on torch, whose inner loop is over more than one of them."""
+    if x.size < _MANY:
+        small: np.ndarray = x[..., :, None] * y[..., None, :]
+        return small
+    one, other = torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(np.ascontiguousarray(y))
+    product: np.ndarray = (one[..., :, None] * other[..., None, :]).numpy()
+    return product
 
 
 def predict_shared(
@@ -107,7 +130,7 @@ def _one_each(state: Ridge, group: np.ndarray, x: np.ndarray, y: np.ndarray) -> 
     inverse, mean = state.inverse[rows, group], state.mean[rows, group]
     moved = (inverse @ x[..., None])[..., 0]
     gain = moved / (1 + np.einsum("rd,rd->r", moved, x))[:, None]
-    inverse -= gain[:, :, None] * moved[:, None]
+    inverse -= outer(gain, moved)
     mean += gain * (y - np.einsum("rd,rd->r", x, mean))[:, None]
     state.inverse[rows, group], state.mean[rows, group] = inverse, mean
     return state
@@ -118,7 +141,7 @@ def _many(state: Ridge, group: np.ndarray, x: np.ndarray, y: np.ndarray) -> Ridg
     groups, width = state.mean.shape[1:]
     member = one_hot(group, groups).astype(x.dtype)
     error = y - np.einsum("rud,rud->ru", x, np.take_along_axis(state.mean, group[..., None], 1))
-    square = (x[..., :, None] * x[..., None, :]).reshape(*x.shape[:2], -1)
+    square = outer(x, x).reshape(*x.shape[:2], -1)
     gram = (member.transpose(0, 2, 1) @ square).reshape(*state.inverse.shape)
     pull = member.transpose(0, 2, 1) @ (x * error[..., None])
     inverse = np.linalg.solve(np.eye(width, dtype=x.dtype) + state.inverse @ gram, state.inverse)
