@@ -1,5 +1,9 @@
 """Simulated users, hand-made and learned, behind one face."""
 
+from recgym.simulators.bandit_cascade import CascadeBandit, CascadeBanditConfig
+from recgym.simulators.bandit_clustered import ClusteredBandit, ClusteredBanditConfig
+from recgym.simulators.bandit_contextual import ContextualBandit, ContextualBanditConfig
+from recgym.simulators.bandit_replay import LogReplay
 from recgym.simulators.base import Observed, UserModel
 from recgym.simulators.choice import (
     ExponentialCascade,
@@ -20,6 +24,8 @@ __all__ = [
     "UserModel", "Observed", "OrganicUsers", "Visit", "UncertainUsers",
     "LongTermSatisfaction", "LongTermSatisfactionConfig", "InterestEvolution", "InterestEvolutionConfig",
     "ShortVideo", "ShortVideoConfig", "Retention", "RetentionConfig",
+    "ContextualBandit", "ContextualBanditConfig", "ClusteredBandit", "ClusteredBanditConfig",
+    "CascadeBandit", "CascadeBanditConfig", "LogReplay",
     "InterestExploration", "InterestExplorationConfig", "OrganicBandit", "OrganicBanditConfig",
     "MultinomialProportional", "MultinomialLogit", "ExponentialCascade", "ProportionalCascade",
 ]  # fmt: skip

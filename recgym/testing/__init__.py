@@ -15,6 +15,7 @@ The same checks, one by one and by name, are in :func:`user_model_checks` and :f
 """
 
 from recgym.testing.agent import check_agent
+from recgym.testing.bandit import check_bandit
 from recgym.testing.checks import Check, Result, run_checks
 from recgym.testing.encoder import check_encoder
 from recgym.testing.environment import check_environment, environment_checks
@@ -23,7 +24,7 @@ from recgym.testing.leakage import check_chance, check_encoder_no_leak, check_no
 from recgym.testing.user_model import check_user_model, user_model_checks
 
 __all__ = [
-    "check_user_model", "check_environment", "check_agent", "check_encoder", "check_estimator",
+    "check_user_model", "check_environment", "check_agent", "check_bandit", "check_encoder", "check_estimator",
     "check_no_leak", "check_encoder_no_leak", "check_chance",
     "Check", "Result", "user_model_checks", "environment_checks", "run_checks",
 ]  # fmt: skip
