@@ -73,8 +73,10 @@ def fitted_q(
         seed: root seed of folds, weights, batches and draws.
 
     Raises:
-        ValueError: the policy has a memory, or there are fewer users than folds.
+        ValueError: the policy has a memory, there are fewer users than folds, or no update or draw is asked for.
     """
+    if updates < 1 or draws < 1:
+        raise ValueError(f"at least 1 update and 1 draw are needed, found {updates} and {draws}")
     start: Any = policy.init_state(1, "cpu")
     if len(start):
         raise ValueError(f"{type(policy).__name__} has a memory: fitted Q evaluation sees one observation at a time")
@@ -134,7 +136,7 @@ class _Model:
             self.optimiser.step()
             with torch.no_grad():
                 torch._foreach_lerp_(list(self.target.parameters()), list(self.network.parameters()), _FOLLOW)
-            if number >= 0.9 * updates:
+            if number >= updates - max(1, updates // 10):
                 last.append(loss.item())
         return float(np.mean(last))
 

@@ -100,3 +100,6 @@ def test_what_cannot_be_evaluated_is_told(log: TransitionStore) -> None:
         log_ratios(log, MixturePolicy((TARGET, LOGGING), (0.5, 0.5)))
     with pytest.raises(ValueError, match="cross-fitting needs 2 folds or more"):
         fitted_q(log, TARGET, folds=1)
+    with pytest.raises(ValueError, match="at least 1 update and 1 draw are needed, found 0 and 4"):
+        fitted_q(log, TARGET, updates=0)
+    assert np.isfinite(fitted_q(log, TARGET, updates=1).loss)
