@@ -11,7 +11,12 @@ from reproductions.bandits.same_rounds import OURS, play, regret_of, theirs
 from reproductions.bandits.summary import Found, clusters, drift, peers, prices, row, stationary
 from reproductions.claims import RESULTS, Claim, write_result
 
-SEED = 0
+SEED = 1
+TUNED = (
+    "tried before, with seed 0: TVUCB with alpha 2 and TVTP with scale 0.5, both with a drift rate of 0.005 among the "
+    "particles, lost 0.14 and 0.17 more than LinUCB and LinTS without drift, so both claims failed; that rate was taken "
+    "out, alpha set to 2.5 and scale to 0.7 on seed 0, and this run has worlds of another seed"
+)
 FULL = {"stationary": 100_000, "drift": 10_000, "clusters": 10_000, "replications": 50}
 QUICK = {"drift": 4000, "clusters": 4000, "replications": 20}
 
@@ -33,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows = [row(part, name, result) for (part, name), result in found.items()]
     command = "python -m reproductions.bandits" + (" --quick" if args.quick else "")
     seconds = time.perf_counter() - start
-    return 0 if write_result(out, "bandits", command, [SEED], seconds, rows, made, prices(found)) else 1
+    return 0 if write_result(out, "bandits", command, [SEED], seconds, rows, made, [*prices(found), TUNED]) else 1
 
 
 def _found(runs: list[Run], replications: int) -> Found:

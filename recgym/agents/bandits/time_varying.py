@@ -46,7 +46,7 @@ class DriftPrior:
         noise_scale: of the same; their quotient is about the variance that is expected.
     """
 
-    rates: tuple[float, ...] = (0.0, 0.005, 0.01, 0.02, 0.04, 0.08)
+    rates: tuple[float, ...] = (0.0, 0.01, 0.02, 0.04, 0.08)
     weight_sd: float = 1.0
     noise_shape: float = 2.0
     noise_scale: float = 0.5
@@ -165,7 +165,7 @@ class TVUCB(_TimeVarying):
     """
 
     prior: DriftPrior = DriftPrior()
-    alpha: float = 2.0
+    alpha: float = 2.5
     exact: ClassVar[bool] = True
 
     def choose(self, state: Particles, context: Context, generator: np.random.Generator) -> Int64[np.ndarray, "R U"]:
@@ -194,7 +194,7 @@ class TVTP(_TimeVarying):
     """
 
     prior: DriftPrior = DriftPrior()
-    scale: float = 0.5
+    scale: float = 0.7
     draws: int = 1000
     exact: ClassVar[bool] = False
 
