@@ -14,8 +14,8 @@ from reproductions.claims import RESULTS, Claim, write_result
 SEED = 1
 TUNED = (
     "tried before, with seed 0: TVUCB with alpha 2 and TVTP with scale 0.5, both with a drift rate of 0.005 among the "
-    "particles, lost 0.14 and 0.17 more than LinUCB and LinTS without drift, so both claims failed; that rate was taken "
-    "out, alpha set to 2.5 and scale to 0.7 on seed 0, and this run has worlds of another seed"
+    "particles, lost 0.14 and 0.17 more than LinUCB and LinTS without drift, so both claims failed; that rate was "
+    "taken out, alpha set to 2.5 and scale to 0.7 on seed 0, and this run has worlds of another seed"
 )
 FULL = {"stationary": 100_000, "drift": 10_000, "clusters": 10_000, "replications": 50}
 QUICK = {"drift": 4000, "clusters": 4000, "replications": 20}
