@@ -13,7 +13,7 @@ def task(
     low: float = 0.02,
     high: float = 0.3,
     slate_size: int = 4,
-    horizon: int = 10000,
+    horizon: int = 100,
 ) -> Task:
     """Lists that visitors read from the top until something pleases: the world of cascading bandits.
 

@@ -14,7 +14,7 @@ def task(
     between: float = 0.12,
     within: float = 0.04,
     slate_size: int = 1,
-    horizon: int = 10000,
+    horizon: int = 100,
 ) -> Task:
     """Many arms in few clusters: what one arm brings says something about its like.
 

@@ -13,7 +13,7 @@ def task(
     width: int = 10,
     seed: int | None = None,
     slate_size: int = 1,
-    horizon: int = 10000,
+    horizon: int = 100,
 ) -> Task:
     """Which arm suits this visitor? The world of contextual bandits.
 

@@ -14,7 +14,7 @@ def task(
     drift: float = 0.06,
     change: float = 0.0,
     slate_size: int = 1,
-    horizon: int = 10000,
+    horizon: int = 100,
 ) -> Task:
     """A contextual bandit whose arms change: what suited visitors no longer does.
 
