@@ -23,8 +23,8 @@ def _bandit(behaviour: np.ndarray, steps: int = 20_000) -> TransitionStore:
     points = 2 * steps
     block: dict[str, Any] = {
         name: np.zeros(points)
-        for name in ("user", "clock_s", "time_s", "session", "step", "session_step", "away_s", "first_event", "last_event",
-                     "reward", "log_propensity", "return_gap_s", "truncated")
+        for name in ("user", "clock_s", "time_s", "session", "step", "session_step", "away_s", "first_event",
+                     "last_event", "reward", "log_propensity", "return_gap_s", "truncated")
     }  # fmt: skip
     block |= {name: np.zeros((points, 0)) for name in ("profile", "candidates", "costs")}
     block |= {"flat": np.ones((points, 1)), "terminated": np.zeros(points, bool)}
