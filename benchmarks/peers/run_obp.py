@@ -33,7 +33,7 @@ def rounds(n: int) -> dict[str, np.ndarray]:
 
 def main() -> None:
     """Time point estimates and bootstraps."""
-    from obp import ope  # type: ignore[import-not-found]
+    from obp import ope
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, required=True)

@@ -94,7 +94,7 @@ def click_rates(action: np.ndarray, position: np.ndarray, reward: np.ndarray, ac
 
 
 def bts_counts() -> dict[str, list[list[int]]]:
-    from obp.policy import BernoulliTS  # type: ignore[import-not-found]
+    from obp.policy import BernoulliTS
 
     found = {}
     for campaign, actions in ACTIONS.items():
@@ -115,7 +115,7 @@ def read(folder: Path, campaign: str) -> tuple[np.ndarray, ...]:
 
 
 def real(folder: Path, counts: dict[str, list[list[int]]]) -> dict[str, dict[str, float]]:
-    from obp import ope  # type: ignore[import-not-found]
+    from obp import ope
 
     found = {}
     for campaign, actions in ACTIONS.items():
