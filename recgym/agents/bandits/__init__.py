@@ -15,7 +15,7 @@ and come and go, :class:`BernoulliTS` where there are none; :class:`TVUCB` where
 """
 
 from recgym.agents.bandits.adversarial import EXP3, EXP4, Advice
-from recgym.agents.bandits.base import Bandit, BanditSpec, Choice, Context, SlateBandit, act, act_slate
+from recgym.agents.bandits.base import Bandit, BanditSpec, Certain, Choice, Context, SlateBandit, act, act_slate
 from recgym.agents.bandits.counting import KLUCB, MOSS, UCB1, BernoulliTS, EpsilonGreedy, GaussianTS
 from recgym.agents.bandits.dependent import ClusterTS, Taxonomy, TreeTS, TreeUCB
 from recgym.agents.bandits.drifting import DiscountedLinUCB, DiscountedUCB, SlidingLinUCB, SlidingWindowUCB
@@ -29,7 +29,7 @@ from recgym.agents.bandits.slates import CascadeTS, CascadeUCB, RankedBandit, To
 from recgym.agents.bandits.time_varying import TVTP, TVUCB, DriftPrior
 
 __all__ = [
-    "Bandit", "SlateBandit", "BanditSpec", "Context", "Choice", "act", "act_slate",
+    "Bandit", "SlateBandit", "BanditSpec", "Certain", "Context", "Choice", "act", "act_slate",
     "EpsilonGreedy", "UCB1", "KLUCB", "MOSS", "BernoulliTS", "GaussianTS",
     "EXP3", "EXP4", "Advice",
     "LinUCB", "SharedLinUCB", "HybridLinUCB", "LinTS", "SharedLinTS", "LogisticTS",

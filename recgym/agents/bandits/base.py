@@ -16,14 +16,15 @@ k       width of the features of an arm, which may differ by user and round
 ======  =====================================================================
 """
 
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 from scipy.special import ndtr, ndtri
 
 __all__ = [
-    "Bandit", "BanditSpec", "Choice", "Context", "SlateBandit",
+    "Bandit", "BanditSpec", "Certain", "Choice", "Context", "SlateBandit",
     "act", "act_slate", "best", "best_k", "draw", "gaussian_best", "mask_of", "monte_carlo", "one_hot", "sums_by_arm",
 ]  # fmt: skip
 
@@ -179,12 +180,35 @@ class SlateBandit(Protocol[State]):
         ...
 
 
+class Certain(ABC, Generic[State]):
+    """What bandits share that take the allowed arm with the largest score: a subclass says how arms are scored."""
+
+    exact: ClassVar[bool] = True
+
+    @abstractmethod
+    def scores(self, state: State, context: Context) -> Float[np.ndarray, "R U A"]:
+        """The score of each arm for each user; infinite for arms that must be shown first."""
+
+    def choose(self, state: State, context: Context, generator: np.random.Generator) -> Int64[np.ndarray, "R U"]:
+        """See :class:`Bandit`. Nothing is drawn."""
+        return best(self.scores(state, context), context.allowed)
+
+    def probabilities(
+        self, state: State, context: Context, generator: np.random.Generator
+    ) -> Float64[np.ndarray, "R U A"]:
+        """See :class:`Bandit`."""
+        scores = self.scores(state, context)
+        return one_hot(best(scores, context.allowed), scores.shape[-1])
+
+
 def act(bandit: Bandit[State], state: State, context: Context, generator: np.random.Generator) -> Choice:
     """One arm a user, with its propensity.
 
     A Monte-Carlo propensity counts the choice among the draws, so it is never 0.
     """
     action = bandit.choose(state, context, generator)
+    if isinstance(bandit, Certain):  # to ask for probabilities would be to score all arms once more
+        return Choice(action, np.zeros(action.shape))
     probability = np.take_along_axis(bandit.probabilities(state, context, generator), action[..., None], 2)[..., 0]
     if not bandit.exact:
         draws = bandit.draws  # type: ignore[attr-defined]

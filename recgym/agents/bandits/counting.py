@@ -12,15 +12,25 @@ GaussianTS     a draw from the normal posterior of the mean: Agrawal and Goyal, 
 Arms that were never shown come first, in order. Rewards of UCB1, KLUCB, MOSS and BernoulliTS lie in [0, 1].
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from scipy.special import betainc, betaincinv
 
-from recgym.agents.bandits.base import BanditSpec, Context, best, draw, gaussian_best, mask_of, one_hot, sums_by_arm
+from recgym.agents.bandits.base import (
+    BanditSpec,
+    Certain,
+    Context,
+    best,
+    draw,
+    gaussian_best,
+    mask_of,
+    one_hot,
+    sums_by_arm,
+)
 
 __all__ = ["KLUCB", "MOSS", "UCB1", "BernoulliTS", "Counts", "EpsilonGreedy", "GaussianTS", "kl_index", "means"]
 
@@ -73,24 +83,17 @@ def _rows(table: Float64[np.ndarray, "R A"], context: Context) -> Float64[np.nda
     return np.broadcast_to(table[:, None], (table.shape[0], context.user.shape[1], table.shape[1]))
 
 
-class _Index(_Counting, ABC):
+class _Index(_Counting, Certain[Counts]):
     """A counting bandit that takes the arm with the largest index: its choices are certain."""
-
-    exact: ClassVar[bool] = True
 
     @abstractmethod
     def index(self, state: Counts) -> Float64[np.ndarray, "R A"]:
         """The index of each arm; infinite for arms that were never shown."""
 
-    def choose(self, state: Counts, context: Context, generator: np.random.Generator) -> Int64[np.ndarray, "R U"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
-        return best(_rows(self.index(state), context), context.allowed)
-
-    def probabilities(
-        self, state: Counts, context: Context, generator: np.random.Generator
-    ) -> Float64[np.ndarray, "R U A"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
-        return one_hot(self.choose(state, context, generator), state.number.shape[1])
+    def scores(self, state: Counts, context: Context) -> Float[np.ndarray, "R U A"]:
+        """See :class:`recgym.agents.bandits.Certain`."""
+        scores: np.ndarray = _rows(self.index(state), context)
+        return scores
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ user's features. Nothing of rank one undoes what is forgotten of ``lambda I``, s
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 
-from recgym.agents.bandits.base import BanditSpec, Context, best, mask_of, one_hot, sums_by_arm
+from recgym.agents.bandits.base import BanditSpec, Certain, Context, mask_of, one_hot, sums_by_arm
 
 __all__ = ["DiscountedLinUCB", "DiscountedUCB", "SlidingLinUCB", "SlidingWindowUCB", "Window"]
 
@@ -93,7 +93,7 @@ def _shown(state: Faded | Recent, context: Context, bonus: np.ndarray) -> np.nda
 
 
 @dataclass(frozen=True)
-class DiscountedUCB:
+class DiscountedUCB(Certain[Faded]):
     """See the module.
 
     Attributes:
@@ -105,7 +105,6 @@ class DiscountedUCB:
     gamma: float = 0.99
     xi: float = 0.6
     alpha: float = 1.0
-    exact: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_gamma(self.gamma)
@@ -114,17 +113,12 @@ class DiscountedUCB:
         """See :class:`recgym.agents.bandits.Bandit`."""
         return Faded(np.zeros((spec.replications, spec.arms)), np.zeros((spec.replications, spec.arms)))
 
-    def choose(self, state: Faded, context: Context, generator: np.random.Generator) -> Int64[np.ndarray, "R U"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
+    def scores(self, state: Faded, context: Context) -> Float[np.ndarray, "R U A"]:
+        """See :class:`recgym.agents.bandits.Certain`."""
         rounds = np.log(np.maximum(state.number.sum(1, keepdims=True), 1.0))
         bonus = 2 * self.alpha * np.sqrt(self.xi * rounds / np.maximum(state.number, 1e-12))
-        return best(_shown(state, context, bonus), context.allowed)
-
-    def probabilities(
-        self, state: Faded, context: Context, generator: np.random.Generator
-    ) -> Float64[np.ndarray, "R U A"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
-        return one_hot(self.choose(state, context, generator), state.number.shape[1])
+        scores: np.ndarray = _shown(state, context, bonus)
+        return scores
 
     def update(
         self,
@@ -141,7 +135,7 @@ class DiscountedUCB:
 
 
 @dataclass(frozen=True)
-class SlidingWindowUCB:
+class SlidingWindowUCB(Certain[Recent]):
     """See the module.
 
     Attributes:
@@ -153,7 +147,6 @@ class SlidingWindowUCB:
     window: int = 500
     xi: float = 0.6
     alpha: float = 1.0
-    exact: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_window(self.window)
@@ -162,17 +155,12 @@ class SlidingWindowUCB:
         """See :class:`recgym.agents.bandits.Bandit`."""
         return Recent(np.zeros((spec.replications, spec.arms)), np.zeros((spec.replications, spec.arms)), None)
 
-    def choose(self, state: Recent, context: Context, generator: np.random.Generator) -> Int64[np.ndarray, "R U"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
+    def scores(self, state: Recent, context: Context) -> Float[np.ndarray, "R U A"]:
+        """See :class:`recgym.agents.bandits.Certain`."""
         rounds = np.log(np.maximum(state.number.sum(1, keepdims=True), 1.0))
         bonus = self.alpha * np.sqrt(self.xi * rounds / np.maximum(state.number, 1e-12))
-        return best(_shown(state, context, bonus), context.allowed)
-
-    def probabilities(
-        self, state: Recent, context: Context, generator: np.random.Generator
-    ) -> Float64[np.ndarray, "R U A"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
-        return one_hot(self.choose(state, context, generator), state.number.shape[1])
+        scores: np.ndarray = _shown(state, context, bonus)
+        return scores
 
     def update(
         self,
@@ -234,7 +222,7 @@ def _linear_index(state: LinearSums, x: np.ndarray, alpha: float, precision: flo
 
 
 @dataclass(frozen=True)
-class DiscountedLinUCB:
+class DiscountedLinUCB(Certain[LinearSums]):
     """See the module.
 
     Attributes:
@@ -246,7 +234,6 @@ class DiscountedLinUCB:
     gamma: float = 0.995
     alpha: float = 1.0
     precision: float = 1.0
-    exact: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_gamma(self.gamma)
@@ -255,15 +242,10 @@ class DiscountedLinUCB:
         """See :class:`recgym.agents.bandits.Bandit`."""
         return _linear_start(spec)
 
-    def choose(self, state: LinearSums, context: Context, generator: np.random.Generator) -> Int64[np.ndarray, "R U"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
-        return best(_linear_index(state, context.user, self.alpha, self.precision), context.allowed)
-
-    def probabilities(
-        self, state: LinearSums, context: Context, generator: np.random.Generator
-    ) -> Float64[np.ndarray, "R U A"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
-        return one_hot(self.choose(state, context, generator), state.pull.shape[1])
+    def scores(self, state: LinearSums, context: Context) -> Float[np.ndarray, "R U A"]:
+        """See :class:`recgym.agents.bandits.Certain`."""
+        scores: np.ndarray = _linear_index(state, context.user, self.alpha, self.precision)
+        return scores
 
     def update(
         self,
@@ -281,7 +263,7 @@ class DiscountedLinUCB:
 
 
 @dataclass(frozen=True)
-class SlidingLinUCB:
+class SlidingLinUCB(Certain[LinearSums]):
     """See the module.
 
     Attributes:
@@ -293,7 +275,6 @@ class SlidingLinUCB:
     window: int = 1000
     alpha: float = 1.0
     precision: float = 1.0
-    exact: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_window(self.window)
@@ -302,15 +283,10 @@ class SlidingLinUCB:
         """See :class:`recgym.agents.bandits.Bandit`."""
         return _linear_start(spec)
 
-    def choose(self, state: LinearSums, context: Context, generator: np.random.Generator) -> Int64[np.ndarray, "R U"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
-        return best(_linear_index(state, context.user, self.alpha, self.precision), context.allowed)
-
-    def probabilities(
-        self, state: LinearSums, context: Context, generator: np.random.Generator
-    ) -> Float64[np.ndarray, "R U A"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
-        return one_hot(self.choose(state, context, generator), state.pull.shape[1])
+    def scores(self, state: LinearSums, context: Context) -> Float[np.ndarray, "R U A"]:
+        """See :class:`recgym.agents.bandits.Certain`."""
+        scores: np.ndarray = _linear_index(state, context.user, self.alpha, self.precision)
+        return scores
 
     def update(
         self,

@@ -7,12 +7,12 @@ Kakade and Seeger, ICML 2010.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 
-from recgym.agents.bandits.base import BanditSpec, Context, best, one_hot
+from recgym.agents.bandits.base import BanditSpec, Certain, Context, one_hot
 from recgym.agents.bandits.ridge import Ridge, learn
 
 __all__ = ["GPUCB", "GPState"]
@@ -31,7 +31,7 @@ class GPState(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class GPUCB:
+class GPUCB(Certain[GPState]):
     """See the module.
 
     Attributes:
@@ -49,7 +49,6 @@ class GPUCB:
     noise_sd: float = 0.5
     delta: float = 0.1
     scale: float = 1.0
-    exact: ClassVar[bool] = True
 
     def init_state(self, spec: BanditSpec) -> GPState:
         """See :class:`recgym.agents.bandits.Bandit`.
@@ -72,16 +71,11 @@ class GPUCB:
         bound: np.ndarray = self.noise_sd * (mean + self.scale * np.sqrt(beta) * sd)
         return bound
 
-    def choose(self, state: GPState, context: Context, generator: np.random.Generator) -> Int64[np.ndarray, "R U"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
+    def scores(self, state: GPState, context: Context) -> Float[np.ndarray, "R U A"]:
+        """See :class:`recgym.agents.bandits.Certain`."""
         index = self.index(state)[:, None]
-        return best(np.broadcast_to(index, (len(index), context.user.shape[1], index.shape[2])), context.allowed)
-
-    def probabilities(
-        self, state: GPState, context: Context, generator: np.random.Generator
-    ) -> Float64[np.ndarray, "R U A"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
-        return one_hot(self.choose(state, context, generator), state.posterior.mean.shape[2])
+        scores: np.ndarray = np.broadcast_to(index, (len(index), context.user.shape[1], index.shape[2]))
+        return scores
 
     def update(
         self,

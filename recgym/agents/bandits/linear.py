@@ -19,7 +19,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
-from recgym.agents.bandits.base import BanditSpec, Context, best, gaussian_best, monte_carlo, one_hot
+from recgym.agents.bandits.base import BanditSpec, Certain, Context, best, gaussian_best, monte_carlo, one_hot
 from recgym.agents.bandits.ridge import Ridge, learn, predict, predict_shared, start
 
 __all__ = ["HybridLinUCB", "HybridState", "LinTS", "LinUCB", "SharedLinTS", "SharedLinUCB", "chosen_items", "items_of"]
@@ -85,7 +85,7 @@ class _Shared:
 
 
 @dataclass(frozen=True)
-class LinUCB(_Disjoint):
+class LinUCB(_Disjoint, Certain[Ridge]):
     """See the module.
 
     Attributes:
@@ -95,18 +95,12 @@ class LinUCB(_Disjoint):
 
     alpha: float = 1.0
     precision: float = 1.0
-    exact: ClassVar[bool] = True
 
-    def choose(self, state: Ridge, context: Context, generator: np.random.Generator) -> Int64[np.ndarray, "R U"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
+    def scores(self, state: Ridge, context: Context) -> Float[np.ndarray, "R U A"]:
+        """See :class:`recgym.agents.bandits.Certain`."""
         mean, variance = predict(state, context.user)
-        return best(mean + self.alpha * np.sqrt(variance), context.allowed)
-
-    def probabilities(
-        self, state: Ridge, context: Context, generator: np.random.Generator
-    ) -> Float64[np.ndarray, "R U A"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
-        return one_hot(self.choose(state, context, generator), state.mean.shape[1])
+        scores: np.ndarray = mean + self.alpha * np.sqrt(variance)
+        return scores
 
 
 @dataclass(frozen=True)
@@ -137,7 +131,7 @@ class LinTS(_Disjoint):
 
 
 @dataclass(frozen=True)
-class SharedLinUCB(_Shared):
+class SharedLinUCB(_Shared, Certain[Ridge]):
     """See the module.
 
     Attributes:
@@ -147,18 +141,12 @@ class SharedLinUCB(_Shared):
 
     alpha: float = 1.0
     precision: float = 1.0
-    exact: ClassVar[bool] = True
 
-    def choose(self, state: Ridge, context: Context, generator: np.random.Generator) -> Int64[np.ndarray, "R U"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
+    def scores(self, state: Ridge, context: Context) -> Float[np.ndarray, "R U A"]:
+        """See :class:`recgym.agents.bandits.Certain`."""
         mean, variance = predict_shared(state, items_of(context))
-        return best(mean + self.alpha * np.sqrt(variance), context.allowed)
-
-    def probabilities(
-        self, state: Ridge, context: Context, generator: np.random.Generator
-    ) -> Float64[np.ndarray, "R U A"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
-        return one_hot(self.choose(state, context, generator), items_of(context).shape[2])
+        scores: np.ndarray = mean + self.alpha * np.sqrt(variance)
+        return scores
 
 
 @dataclass(frozen=True)
@@ -211,7 +199,7 @@ class HybridState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class HybridLinUCB:
+class HybridLinUCB(Certain[HybridState]):
     """LinUCB with weights of each arm's own and weights that all arms share; see the module.
 
     The inverse of the paper's block matrix, taken apart: with ``rest = z_a - slope_a^T x``,
@@ -229,7 +217,6 @@ class HybridLinUCB:
 
     alpha: float = 1.0
     precision: float = 1.0
-    exact: ClassVar[bool] = True
 
     def init_state(self, spec: BanditSpec) -> HybridState:
         """See :class:`recgym.agents.bandits.Bandit`."""
@@ -245,15 +232,10 @@ class HybridLinUCB:
         bound: np.ndarray = own + shared + self.alpha * np.sqrt(own_variance + shared_variance)
         return bound
 
-    def choose(self, state: HybridState, context: Context, generator: np.random.Generator) -> Int64[np.ndarray, "R U"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
-        return best(self.index(state, context), context.allowed)
-
-    def probabilities(
-        self, state: HybridState, context: Context, generator: np.random.Generator
-    ) -> Float64[np.ndarray, "R U A"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
-        return one_hot(self.choose(state, context, generator), state.slope.shape[1])
+    def scores(self, state: HybridState, context: Context) -> Float[np.ndarray, "R U A"]:
+        """See :class:`recgym.agents.bandits.Certain`."""
+        scores: np.ndarray = self.index(state, context)
+        return scores
 
     def update(
         self,

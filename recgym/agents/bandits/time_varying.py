@@ -28,9 +28,9 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 
-from recgym.agents.bandits.base import BanditSpec, Context, best, mask_of, monte_carlo, one_hot
+from recgym.agents.bandits.base import BanditSpec, Certain, Context, best, mask_of, monte_carlo
 
 __all__ = ["TVTP", "TVUCB", "DriftPrior", "Particles"]
 
@@ -156,7 +156,7 @@ class _TimeVarying:
 
 
 @dataclass(frozen=True)
-class TVUCB(_TimeVarying):
+class TVUCB(_TimeVarying, Certain[Particles]):
     """See the module.
 
     Attributes:
@@ -166,21 +166,15 @@ class TVUCB(_TimeVarying):
 
     prior: DriftPrior = DriftPrior()
     alpha: float = 2.5
-    exact: ClassVar[bool] = True
 
-    def choose(self, state: Particles, context: Context, generator: np.random.Generator) -> Int64[np.ndarray, "R U"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
+    def scores(self, state: Particles, context: Context) -> Float[np.ndarray, "R U A"]:
+        """See :class:`recgym.agents.bandits.Certain`."""
         mean, variance = self.moments(state, context.user)
         weight = state.weights()[:, None, None]
         centre = (weight * mean).sum(-1)
         spread = (weight * (variance + (mean - centre[..., None]) ** 2)).sum(-1)
-        return best(centre + self.alpha * np.sqrt(spread), context.allowed)
-
-    def probabilities(
-        self, state: Particles, context: Context, generator: np.random.Generator
-    ) -> Float64[np.ndarray, "R U A"]:
-        """See :class:`recgym.agents.bandits.Bandit`."""
-        return one_hot(self.choose(state, context, generator), state.shown.shape[1])
+        scores: np.ndarray = centre + self.alpha * np.sqrt(spread)
+        return scores
 
 
 @dataclass(frozen=True)
