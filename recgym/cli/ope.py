@@ -4,22 +4,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tyro
 
 from recgym.agents.base import ActionSpec, Policy, RandomPolicy
 from recgym.agents.loading import load_trained
 from recgym.agents.offline import load_policy
+from recgym.agents.offline.returns import episode_returns
 from recgym.cli.common import console, print_json, table
 from recgym.cli.train import env_settings
 from recgym.data.transitions import TransitionStore
-from recgym.envs import make_task
+from recgym.envs import Task, make_task
 from recgym.evaluation import rollout
 from recgym.files import check_writable, write_json
 from recgym.ope import OPEResult, evaluate
 from recgym.ope.fitted_q import fitted_q
 from recgym.ope.intervals import Bootstrap
-from recgym.ope.logged import trajectories_of
+from recgym.ope.logged import trajectories_of, with_behaviour
 from recgym.ope.magic import MAGIC
 from recgym.ope.sequential import NCIS, PDIS, SNPDIS, TIS, WDR, WIS, TrajectoryDM, TrajectoryDR
 
@@ -74,15 +74,16 @@ class Ope:
         if self.out is not None:
             check_writable(self.out)
         store = TransitionStore.open(self.log)
-        lengths = np.bincount(store.episode_of_step)
-        earned = np.bincount(store.episode_of_step, weights=store.columns["reward"][store.steps])
+        task = None if self.env is None else make_task(self.env, env_settings(self.env_kwargs))
+        if self.behaviour is not None:
+            store = with_behaviour(store, load_policy(self.behaviour))
         result: dict[str, Any] = {
-            "log": str(self.log), "name": store.problem.name, "steps": len(store), "episodes": len(lengths),
-            "gamma": self.gamma, "logged_return": float(earned.mean()), "policies": {},
+            "log": str(self.log), "name": store.problem.name, "steps": len(store), "episodes": len(store.episodes),
+            "gamma": self.gamma, "logged_return": float(episode_returns(store).mean()), "policies": {},
         }  # fmt: skip
-        for name, policy in self._targets(store).items():
+        for name, policy in self._targets(store, task).items():
             found = self._evaluate(store, policy)
-            result["policies"][name] = {"estimates": [each.to_json() for each in found]} | self._online(policy)
+            result["policies"][name] = {"estimates": [each.to_json() for each in found]} | self._online(policy, task)
         if self.out is not None:
             write_json(self.out / "result.json", result)
         if self.json:
@@ -91,10 +92,9 @@ class Ope:
             _show(result, console(self.quiet))
         return 0
 
-    def _targets(self, store: TransitionStore) -> dict[str, Policy[Any]]:
+    def _targets(self, store: TransitionStore, task: Task | None) -> dict[str, Policy[Any]]:
         problem = store.problem
         found: dict[str, Policy[Any]] = {}
-        task = None if self.env is None else make_task(self.env, env_settings(self.env_kwargs))
         for folder in self.policies:
             found[str(folder)] = load_policy(folder) if task is None else load_trained(folder, task).policy()
         if problem.action == "items":
@@ -112,7 +112,6 @@ class Ope:
             )
         data = trajectories_of(
             store, policy, gamma=self.gamma, greedy=self.greedy,
-            behaviour=None if self.behaviour is None else load_policy(self.behaviour),
             q=None if model is None else model.q, v=None if model is None else model.v,
         )  # fmt: skip
         estimators: list[Any] = [TIS(), WIS(), PDIS(), SNPDIS(), NCIS(self.cap)]
@@ -121,10 +120,9 @@ class Ope:
         user = store.columns["user"][store.episodes[:, 0]]
         return evaluate(data, estimators, Bootstrap(resamples=self.resamples), self.seed, user)
 
-    def _online(self, policy: Policy[Any]) -> dict[str, Any]:
-        if self.env is None:
+    def _online(self, policy: Policy[Any], task: Task | None) -> dict[str, Any]:
+        if task is None:
             return {}
-        task = make_task(self.env, env_settings(self.env_kwargs))
         played = rollout(
             policy, task, users=self.users, seeds=(self.seed + 1, self.seed + 2), greedy=self.greedy,
             max_steps=self.max_steps,

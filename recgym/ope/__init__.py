@@ -51,7 +51,7 @@ from recgym.ope.intervals import (
     IntervalMethod,
     StudentT,
 )
-from recgym.ope.logged import log_likelihoods, log_ratios, rounds_of, trajectories_of
+from recgym.ope.logged import log_likelihoods, log_ratios, rounds_of, trajectories_of, with_behaviour
 from recgym.ope.loggers import WeightedLoggers
 from recgym.ope.magic import MAGIC
 from recgym.ope.marginal import DRL, MIS, minimax_weights, state_ratios, weighted_value
@@ -100,7 +100,7 @@ __all__ = [
     "slate_moments",
     "DRL", "MAGIC", "MIS", "NCIS", "PDIS", "SNPDIS", "TIS", "WDR", "WIS", "TrajectoryDM", "TrajectoryDR",
     "minimax_weights", "state_ratios", "weighted_value", "ReturnDistribution", "return_distribution",
-    "log_likelihoods", "log_ratios", "rounds_of", "trajectories_of", "FittedQ", "fitted_q",
+    "log_likelihoods", "log_ratios", "rounds_of", "trajectories_of", "with_behaviour", "FittedQ", "fitted_q",
     "MseBound", "Slope", "Tuned",
     "Logistic", "Regressor", "Ridge", "classifier_weights", "cross_fitted",
     "Diagnostics", "OPEResult", "diagnose", "evaluate", "weight_diagnostics",

@@ -1,5 +1,6 @@
 """From a log and a policy to what estimators take: rounds and trajectories with the policy's probabilities."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,11 @@ import torch
 from jaxtyping import Float64
 
 from recgym.agents.base import LikelihoodPolicy, Policy
-from recgym.arrays import to_numpy
+from recgym.arrays import take_rows, to_numpy
 from recgym.data.transitions import TransitionStore
 from recgym.ope.base import LoggedRounds, Trajectories
 
-__all__ = ["log_likelihoods", "log_ratios", "rounds_of", "trajectories_of"]
+__all__ = ["log_likelihoods", "log_ratios", "rounds_of", "trajectories_of", "with_behaviour"]
 
 _EPISODES = 4096
 """Episodes that are looked at side by side."""
@@ -62,43 +63,47 @@ def log_likelihoods(store: TransitionStore, policy: Policy[Any], *, greedy: bool
     order = np.argsort(-lengths, kind="stable")
     for begin in range(0, len(order), _EPISODES):
         some = order[begin : begin + _EPISODES]
-        state: Any = judge.init_state(len(some), "cpu")
+        users = len(some)
+        state: Any = judge.init_state(users, "cpu")
         for step in range(int(lengths[some[0]])):
             alive = int(np.searchsorted(-lengths[some], -step))
             rows = starts[some[:alive]] + step
             points = store.steps[rows]
-            state = _first_rows(state, alive)
+            if alive < users:
+                state, users = take_rows(state, torch.arange(alive)), alive
             log_prob, state = judge.log_prob(store.observations(points), store.actions(points), state, greedy)
             found[rows] = to_numpy(log_prob)
     return found
 
 
-def log_ratios(
-    store: TransitionStore, policy: Policy[Any], *, greedy: bool = False, behaviour: Policy[Any] | None = None
-) -> Float64[np.ndarray, "n"]:
+def with_behaviour(store: TransitionStore, policy: Policy[Any]) -> TransitionStore:
+    """The log with the propensities of a policy that stands for the logging one, in place of its own.
+
+    For logs without propensities; the policy may be cloned from other users
+    (:class:`recgym.agents.offline.BCConfig`), and weights are then no better than it is.
+
+    Raises:
+        ValueError: the policy cannot tell.
+    """
+    logged = store.columns["log_propensity"].copy()
+    logged[store.steps] = log_likelihoods(store, policy)
+    return replace(store, columns={**store.columns, "log_propensity": logged})
+
+
+def log_ratios(store: TransitionStore, policy: Policy[Any], *, greedy: bool = False) -> Float64[np.ndarray, "n"]:
     """Logarithm of how much likelier a policy is to take the logged action, for each of ``store.steps``.
 
     Args:
-        store: the log.
+        store: the log, with propensities (see :func:`with_behaviour` for one without).
         policy: the target policy.
         greedy: judge the policy that takes its most likely action.
-        behaviour: stands for the logging policy where the log has no propensities, such as one cloned from other users
-            (:class:`recgym.agents.offline.BCConfig`); weights are then no better than it is.
 
     Raises:
-        ValueError: a policy cannot tell, or steps have no propensity and nothing stands for it.
+        ValueError: the policy cannot tell, or steps have no propensity.
     """
-    logged = _logged(store) if behaviour is None else log_likelihoods(store, behaviour)
+    logged = _logged(store)
     ratios: np.ndarray = log_likelihoods(store, policy, greedy=greedy) - logged
     return ratios
-
-
-def _first_rows(state: Any, count: int) -> Any:
-    """The first users of a nested tuple of tensors."""
-    if isinstance(state, tuple):
-        parts = [_first_rows(part, count) for part in state]
-        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
-    return state[:count] if isinstance(state, torch.Tensor) and state.ndim else state
 
 
 def trajectories_of(
@@ -110,7 +115,6 @@ def trajectories_of(
     q: Float64[np.ndarray, "n"] | None = None,
     v: Float64[np.ndarray, "n"] | None = None,
     reward: Float64[np.ndarray, "n"] | None = None,
-    behaviour: Policy[Any] | None = None,
 ) -> Trajectories:
     """Episodes as estimators take them.
 
@@ -122,7 +126,6 @@ def trajectories_of(
         q: ``Q(s, a)`` of the logged actions, for each of ``store.steps``, such as :func:`recgym.ope.fitted_q` gives.
         v: ``V(s)``, likewise.
         reward: of each step, such as a feedback channel; the log's own if None.
-        behaviour: see :func:`log_ratios`.
 
     Raises:
         ValueError: see :func:`log_ratios`.
@@ -135,7 +138,7 @@ def trajectories_of(
         table[mask] = values
         return table
 
-    ratio = padded(np.exp(log_ratios(store, policy, greedy=greedy, behaviour=behaviour)), 1.0)
+    ratio = padded(np.exp(log_ratios(store, policy, greedy=greedy)), 1.0)
     earned = store.columns["reward"][store.steps] if reward is None else reward
     models = [None if values is None else padded(values, 0.0) for values in (q, v)]
     return Trajectories(padded(earned, 0.0), ratio, mask, gamma, *models)
@@ -147,7 +150,6 @@ def rounds_of(
     *,
     greedy: bool = False,
     reward: Float64[np.ndarray, "n"] | None = None,
-    behaviour: Policy[Any] | None = None,
 ) -> LoggedRounds:
     """Steps of one item each as independent rounds, with the probability of every candidate under the target policy.
 
@@ -159,7 +161,6 @@ def rounds_of(
         policy: the target policy, without a memory.
         greedy: judge the policy that takes its most likely action.
         reward: of each step; the log's own if None.
-        behaviour: see :func:`log_ratios`.
 
     Raises:
         ValueError: slates have several items, the policy has a memory, or see :func:`log_ratios`.
@@ -167,8 +168,7 @@ def rounds_of(
     problem = store.problem
     if problem.action != "items" or problem.slate_size != 1:
         raise ValueError(f"{problem.name}: rounds need actions of one item, found slates of {problem.slate_size}")
-    judge = _judge(policy)
-    logged = _logged(store) if behaviour is None else log_likelihoods(store, behaviour)
+    judge, logged = _judge(policy), _logged(store)
     start: Any = judge.init_state(1, "cpu")
     if len(start):
         raise ValueError(f"{type(policy).__name__} has a memory: evaluate it on trajectories")

@@ -12,6 +12,7 @@ from recgym.agents import Policy
 from recgym.agents.offline import BCConfig, OfflineAgent
 from recgym.data.transitions import TransitionStore
 from recgym.encoders.settings import settings_to_json
+from recgym.ope import with_behaviour
 from recgym.seeding import child_seed
 from reproductions.offline.arms import Budget, Run, config_of
 from reproductions.offline.valuing import remembers, values
@@ -64,10 +65,10 @@ def measured(run: Run, budget: Budget, data: Path) -> dict[str, Any]:
         row |= {"test": served(policy, short_video(budget.sessions), budget, run.seed, greedy)}
         row |= {"estimates": values(test, policy, budget, run.seed, greedy=greedy)}
     else:
-        stand_in = _stand_in(run.world, run.seed, budget, data)
+        test = with_behaviour(test, _stand_in(run.world, run.seed, budget, data))
         read = test.responses(test.steps)[:, test.problem.schema.index("read_time")].astype(np.float64)
         row |= {"logged": float(test.columns["reward"][test.steps].sum() / len(test.episodes))}
-        judged = partial(values, test, policy, budget, run.seed, greedy=greedy, behaviour=stand_in)
+        judged = partial(values, test, policy, budget, run.seed, greedy=greedy)
         row |= {"estimates": judged(), "read_time": judged(modelled=False, reward=read)}
     return row | {"seconds": round(time.perf_counter() - begun, 1), "cpu_seconds": round(time.process_time() - cpu, 1)}
 

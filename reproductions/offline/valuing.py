@@ -34,19 +34,17 @@ def values(
     greedy: bool = False,
     modelled: bool = True,
     reward: Float64[np.ndarray, "n"] | None = None,
-    behaviour: Policy[Any] | None = None,
 ) -> dict[str, Any]:
     """Each estimate that there is, with its interval over users and its effective sample size.
 
     Args:
-        store: the users held out.
+        store: the users held out, with propensities.
         policy: the target policy.
         budget: sizes.
         seed: of models and resamples.
         greedy: judge the policy that takes its most likely action.
         modelled: fit a model of values, of the store's own reward, where the policy has no memory.
         reward: of each step; the store's own if None.
-        behaviour: stands for the logging policy where propensities are not known.
 
     Returns:
         Of :data:`ESTIMATES` those that there are: ``value``, ``low``, ``high`` (null where there is no support),
@@ -57,7 +55,7 @@ def values(
     if modelled and not remembers(policy):
         model = fitted_q(store, policy, greedy=greedy, updates=budget.model, seed=seed)
     q, v = (None, None) if model is None else (model.q, model.v)
-    data = trajectories_of(store, policy, greedy=greedy, q=q, v=v, reward=reward, behaviour=behaviour)
+    data = trajectories_of(store, policy, greedy=greedy, q=q, v=v, reward=reward)
     whole: list[Estimator[Any]] = [NCIS(CAP)]
     if model is not None:
         whole += [TrajectoryDR(), WDR()]

@@ -16,7 +16,7 @@ from recgym.evaluation import action_spec, record, rollout
 from recgym.ope.base import value_of
 from recgym.ope.fitted_q import fitted_q
 from recgym.ope.importance import SNIPW
-from recgym.ope.logged import log_ratios, rounds_of, trajectories_of
+from recgym.ope.logged import log_ratios, rounds_of, trajectories_of, with_behaviour
 from recgym.ope.sequential import PDIS, WDR, WIS, TrajectoryDM
 
 TASK = make_task("recgym/ShortVideo-v0", {"num_candidates": 4, "window": 5, "reward": None})
@@ -69,10 +69,10 @@ def test_a_cloned_policy_stands_for_the_logging_one(log: TransitionStore, truth:
     bare = dataclasses.replace(log, columns=columns)
     train, test = bare.split(0.5, seed=0)
     cloned = OfflineAgent.of(BCConfig(), train).fit(train, 300).policy()
-    found = log_ratios(test, TARGET, behaviour=cloned)
+    found = log_ratios(with_behaviour(test, cloned), TARGET)
     true = log_ratios(dataclasses.replace(log, episodes=test.episodes), TARGET)
     assert np.corrcoef(found, true)[0, 1] > 0.85
-    value = value_of(PDIS().fractions(trajectories_of(test, TARGET, behaviour=cloned)))[0]
+    value = value_of(PDIS().fractions(trajectories_of(with_behaviour(test, cloned), TARGET)))[0]
     assert value == pytest.approx(truth, rel=0.25)
 
 
