@@ -1,6 +1,6 @@
 """``recgym/DriftingBandit-v0``."""
 
-from recgym.envs.rewards import ChannelReward
+from recgym.envs.bandit_task import bandit_task
 from recgym.envs.single import faces
 from recgym.envs.task import Task
 from recgym.simulators.bandit_contextual import ContextualBandit, ContextualBanditConfig
@@ -35,14 +35,7 @@ def task(
     Version history: v0, first version.
     """
     model = ContextualBandit(ContextualBanditConfig(arms, width, drift, change))
-    return Task(
-        model,
-        ChannelReward(model.schema, {"click": 1.0}),
-        slate_size=slate_size,
-        horizon=horizon,
-        window=max(10, slate_size),
-        name="recgym/DriftingBandit-v0",
-    )
+    return bandit_task(model, "recgym/DriftingBandit-v0", slate_size, horizon)
 
 
 env, vector_env = faces(task)

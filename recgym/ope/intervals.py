@@ -6,6 +6,7 @@ method. Rows that are not independent are added up by cluster first. Where an es
 (:class:`~recgym.ope.base.Rerun`), they take its choice as given; only the bootstrap covers what choosing costs.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -86,8 +87,27 @@ def _symmetric(estimate: float, half: float) -> Interval:
     return Interval(estimate, estimate - half, estimate + half)
 
 
+class _ByInfluence(ABC):
+    """What methods share that look at the influence of each row alone: they lack only the interval of one estimate."""
+
+    level: float
+
+    def __post_init__(self) -> None:
+        _check_level(self.level)
+
+    def intervals(
+        self, estimators: Sequence[Estimator[Any]], data: Any, generator: np.random.Generator, cluster: Clusters = None
+    ) -> tuple[Interval, ...]:
+        """The interval of each estimator; nothing is drawn."""
+        return tuple(self._one(*influence(estimator.fractions(data), cluster)) for estimator in estimators)
+
+    @abstractmethod
+    def _one(self, estimate: float, psi: np.ndarray) -> Interval:
+        """The interval of an estimate, from the influence of each row; no bounds where there are too few."""
+
+
 @dataclass(frozen=True)
-class StudentT:
+class StudentT(_ByInfluence):
     """``v +- t sd(psi) / sqrt(n)``, for many rounds with bounded weights.
 
     Attributes:
@@ -98,15 +118,6 @@ class StudentT:
     level: float = 0.95
     name: str = "t"
 
-    def __post_init__(self) -> None:
-        _check_level(self.level)
-
-    def intervals(
-        self, estimators: Sequence[Estimator[Any]], data: Any, generator: np.random.Generator, cluster: Clusters = None
-    ) -> tuple[Interval, ...]:
-        """The interval of each estimator; no bounds from a single row."""
-        return tuple(self._one(*influence(estimator.fractions(data), cluster)) for estimator in estimators)
-
     def _one(self, estimate: float, psi: np.ndarray) -> Interval:
         if psi.size < 2:
             return _symmetric(estimate, float("nan"))
@@ -115,7 +126,7 @@ class StudentT:
 
 
 @dataclass(frozen=True)
-class Hoeffding:
+class Hoeffding(_ByInfluence):
     """``v +- width sqrt(log(2 / alpha) / (2 n))`` (Hoeffding, 1963): for bounded contributions, whatever their law.
 
     Attributes:
@@ -130,22 +141,13 @@ class Hoeffding:
     width: float | None = None
     name: str = "Hoeffding"
 
-    def __post_init__(self) -> None:
-        _check_level(self.level)
-
-    def intervals(
-        self, estimators: Sequence[Estimator[Any]], data: Any, generator: np.random.Generator, cluster: Clusters = None
-    ) -> tuple[Interval, ...]:
-        """The interval of each estimator."""
-        return tuple(self._one(*influence(estimator.fractions(data), cluster)) for estimator in estimators)
-
     def _one(self, estimate: float, psi: np.ndarray) -> Interval:
         width = float(np.ptp(psi)) if self.width is None else self.width
         return _symmetric(estimate, width * np.sqrt(np.log(2 / (1 - self.level)) / (2 * psi.size)))
 
 
 @dataclass(frozen=True)
-class EmpiricalBernstein:
+class EmpiricalBernstein(_ByInfluence):
     """``v +- sqrt(2 V log(4 / alpha) / n) + 7 width log(4 / alpha) / (3 (n - 1))`` (Maurer and Pontil, 2009).
 
     V is the sample variance, so that a wide range costs only at order ``1 / n``.
@@ -160,15 +162,6 @@ class EmpiricalBernstein:
     width: float | None = None
     name: str = "Bernstein"
 
-    def __post_init__(self) -> None:
-        _check_level(self.level)
-
-    def intervals(
-        self, estimators: Sequence[Estimator[Any]], data: Any, generator: np.random.Generator, cluster: Clusters = None
-    ) -> tuple[Interval, ...]:
-        """The interval of each estimator; no bounds from a single row."""
-        return tuple(self._one(*influence(estimator.fractions(data), cluster)) for estimator in estimators)
-
     def _one(self, estimate: float, psi: np.ndarray) -> Interval:
         n = psi.size
         if n < 2:
@@ -179,7 +172,7 @@ class EmpiricalBernstein:
 
 
 @dataclass(frozen=True)
-class EmpiricalLikelihood:
+class EmpiricalLikelihood(_ByInfluence):
     """Values that some reweighing of the rows explains nearly as well as equal weights do (Owen, 1988).
 
     The value x is inside while ``2 sum_i log(1 + lambda (v + psi_i - x))``, at the lambda that maximises it, is below
@@ -192,15 +185,6 @@ class EmpiricalLikelihood:
 
     level: float = 0.95
     name: str = "empirical likelihood"
-
-    def __post_init__(self) -> None:
-        _check_level(self.level)
-
-    def intervals(
-        self, estimators: Sequence[Estimator[Any]], data: Any, generator: np.random.Generator, cluster: Clusters = None
-    ) -> tuple[Interval, ...]:
-        """The interval of each estimator; no bounds from a single row."""
-        return tuple(self._one(*influence(estimator.fractions(data), cluster)) for estimator in estimators)
 
     def _one(self, estimate: float, psi: np.ndarray) -> Interval:
         if psi.size < 2 or not np.isfinite(psi).all():
