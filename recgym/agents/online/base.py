@@ -12,9 +12,10 @@ from recgym.agents.base import Policy
 from recgym.agents.online.replay import Experience, Replay
 from recgym.agents.sb3.checkpoints import (
     Checkpoint,
-    describe_space,
     pack_state,
     read_checkpoint,
+    reading,
+    task_signature,
     unpack_state,
     write_checkpoint,
 )
@@ -266,7 +267,7 @@ class OnlineAgent:
             "algorithm": self.config.name,
             "config": settings_to_json(self.config),
             "environment": {"name": self.task.name, "kwargs": self.env_kwargs},
-            "signature": self._signature(),
+            "signature": task_signature(self.task),
             "num_envs": self.num_envs,
             "seed": self.seed,
             "steps": self.steps,
@@ -290,7 +291,7 @@ class OnlineAgent:
         """
         checkpoint = read_checkpoint(folder)
         meta = checkpoint.meta
-        try:
+        with reading(folder):
             if meta["algorithm"] not in configs:
                 raise ValueError(f"it holds an agent {meta['algorithm']!r}, expected {' or '.join(configs)}")
             if meta["environment"]["name"] != task.name:
@@ -298,16 +299,11 @@ class OnlineAgent:
             config = settings_from_json(configs[meta["algorithm"]], meta["config"], str(folder))
             agent = cls(config, task, meta["num_envs"], meta["seed"], meta["environment"]["kwargs"])
             agent._restore(checkpoint)
-        except (KeyError, TypeError, RuntimeError, IndexError) as error:
-            what = " ".join(f"{type(error).__name__}: {error}".split())
-            raise ValueError(f"{folder} is not a complete checkpoint: {what}") from error
-        except ValueError as error:
-            raise ValueError(f"{folder} cannot be used here: {error}") from error
         return agent
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         meta, tensors = checkpoint.meta, checkpoint.tensors
-        if meta["signature"] != self._signature():
+        if meta["signature"] != task_signature(self.task):
             raise ValueError(f"its spaces are not those of {self.task.name}")
         states = unpack_state(tensors, meta["optimizers"], self._states())
         self.learner.module.load_state_dict(states.pop("module"))
@@ -319,9 +315,3 @@ class OnlineAgent:
         self.curve = LearningCurve.from_json(meta["curve"])
         # Sessions do not outlive the process; the new ones must not be those that the agent began with.
         self._begin(child_seed(self.seed, "users", self.steps))
-
-    def _signature(self) -> dict[str, Any]:
-        task = self.task
-        space = task.observer.space(task.sizes)
-        return {"observation": describe_space(space), "slate_size": task.slate_size, "items": task.sizes.num_items,
-                "candidates": task.sizes.num_candidates}  # fmt: skip

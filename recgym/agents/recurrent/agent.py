@@ -21,9 +21,10 @@ from recgym.agents.recurrent.policy import RecurrentPolicy
 from recgym.agents.recurrent.world import WorldConfig, WorldContext
 from recgym.agents.sb3.checkpoints import (
     Checkpoint,
-    describe_space,
     pack_state,
     read_checkpoint,
+    reading,
+    task_signature,
     unpack_state,
     write_checkpoint,
 )
@@ -200,7 +201,7 @@ class RecurrentPPO:
             "algorithm": self.config.name,
             "config": asdict(self.config),
             "environment": {"name": self.task.name, "kwargs": self.env_kwargs},
-            "signature": self._signature(),
+            "signature": task_signature(self.task),
             "num_envs": self.num_envs,
             "seed": self.seed,
             "steps": self.steps,
@@ -218,21 +219,16 @@ class RecurrentPPO:
         """
         checkpoint = read_checkpoint(folder)
         meta = checkpoint.meta
-        try:
+        with reading(folder):
             if meta["environment"]["name"] != task.name:
                 raise ValueError(f"it was trained on {meta['environment']['name']}, not on {task.name}")
             config = _config(meta["algorithm"], meta["config"])
             agent = cls(config, task, meta["num_envs"], meta["seed"], meta["environment"]["kwargs"])
             agent._restore(meta, checkpoint.tensors)
-        except (KeyError, TypeError, RuntimeError, IndexError) as error:
-            what = " ".join(f"{type(error).__name__}: {error}".split())
-            raise ValueError(f"{folder} is not a complete checkpoint: {what}") from error
-        except ValueError as error:
-            raise ValueError(f"{folder} cannot be used here: {error}") from error
         return agent
 
     def _restore(self, meta: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        if meta["signature"] != self._signature():
+        if meta["signature"] != task_signature(self.task):
             raise ValueError(f"its spaces are not those of {self.task.name}")
         states = unpack_state(tensors, meta["optimizers"], self._states())
         self._network.load_state_dict(states.pop("network"))
@@ -246,12 +242,6 @@ class RecurrentPPO:
         self.curve = LearningCurve.from_json(meta["curve"])
         # Sessions do not outlive the process; the new ones must not be those that the agent began with.
         self._simulation.reset(child_seed(self.seed, "users", self.steps))
-
-    def _signature(self) -> dict[str, Any]:
-        task = self.task
-        space = task.observer.space(task.sizes)
-        return {"observation": describe_space(space), "slate_size": task.slate_size, "items": task.sizes.num_items,
-                "candidates": task.sizes.num_candidates}  # fmt: skip
 
 
 def _parts(config: RecurrentPPOConfig | Sim2RecConfig) -> tuple[RecurrentPPOConfig, WorldConfig | None]:

@@ -17,6 +17,7 @@ from recgym.agents.sb3.checkpoints import (
     describe_space,
     pack_state,
     read_checkpoint,
+    reading,
     unpack_state,
     write_checkpoint,
 )
@@ -205,7 +206,7 @@ class SB3Agent:
         """
         checkpoint = read_checkpoint(folder)
         meta = checkpoint.meta
-        try:
+        with reading(folder):
             config = _config(meta["algorithm"], meta["config"])
             if meta["environment"]["name"] != task.name:
                 raise ValueError(f"it was trained on {meta['environment']['name']}, not on {task.name}")
@@ -214,11 +215,6 @@ class SB3Agent:
                 encoder = FittedEncoder.unfitted(meta["encoder"], dict(MODELS))
             agent = cls(config, task, meta["num_envs"], meta["seed"], device, meta["environment"]["kwargs"], encoder)
             agent._restore(checkpoint)
-        except (KeyError, TypeError, RuntimeError, IndexError) as error:
-            what = " ".join(f"{type(error).__name__}: {error}".split())
-            raise ValueError(f"{folder} is not a complete checkpoint: {what}") from error
-        except ValueError as error:
-            raise ValueError(f"{folder} cannot be used here: {error}") from error
         return agent
 
     def _restore(self, checkpoint: Checkpoint) -> None:

@@ -11,7 +11,8 @@ file                    content
 
 import glob
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,12 +23,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from recgym.envs.task import Task
 from recgym.files import atomic_folder, read_json, write_json
 
 __all__ = [
     "Checkpoint", "State",
-    "find_checkpoint", "read_checkpoint", "write_checkpoint",
-    "describe_space", "pack_state", "unpack_state",
+    "find_checkpoint", "read_checkpoint", "reading", "write_checkpoint",
+    "describe_space", "task_signature", "pack_state", "unpack_state",
 ]  # fmt: skip
 
 _FORMAT, _VERSION = "recgym-agent", 1
@@ -89,6 +91,18 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             raise ValueError(f"{folder / _TENSORS} lacks the tensor {name!r} that {_META} refers to")
         tensors[alias] = tensors[name]
     return Checkpoint(meta, tensors, replay)
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong while an agent is made from a checkpoint into one ``ValueError`` that names the folder."""
+    try:
+        yield
+    except (KeyError, TypeError, RuntimeError, IndexError) as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"{folder} is not a complete checkpoint: {what}") from error
+    except ValueError as error:
+        raise ValueError(f"{folder} cannot be used here: {error}") from error
 
 
 def find_checkpoint(folder: Path) -> Path | None:
@@ -177,6 +191,13 @@ def unpack_state(
         groups = [{k: tuple(v) if k == "betas" else v for k, v in group.items()} for group in settings[part]]
         states[part] = {"state": entries, "param_groups": groups}
     return states
+
+
+def task_signature(task: Task) -> dict[str, Any]:
+    """What must agree between the task of a checkpoint and the one at hand."""
+    space = task.observer.space(task.sizes)
+    return {"observation": describe_space(space), "slate_size": task.slate_size, "items": task.sizes.num_items,
+            "candidates": task.sizes.num_candidates}  # fmt: skip
 
 
 def describe_space(space: spaces.Space[Any]) -> dict[str, Any]:
