@@ -60,11 +60,11 @@ def _of_length_one(vectors: Array) -> Array:
 class ContextualBandit(BanditWorld[ContextualState]):
     """Visitor x clicks arm a with probability ``(1 + x^T w_a) / 2``.
 
-    ================  ==========================================================================================
-    visitor           a new one each step, features uniform on the sphere of ``width`` dimensions
-    weights of an arm uniform on the same sphere; hidden
-    drift             ``w <- (w + drift z) / |w + drift z|``, z uniform on the sphere; or all drawn anew at times
-    ================  ==========================================================================================
+    =================  =========================================================================================
+    visitor            a new one each step, features uniform on the sphere of ``width`` dimensions
+    weights of an arm  uniform on the same sphere; hidden
+    drift              ``w <- (w + drift z) / |w + drift z|``, z uniform on the sphere; or all drawn anew at times
+    =================  =========================================================================================
 
     A system sees the visitor's features (the profile); of arms it knows nothing but the id. The probability is linear
     in x without any cut, so linear bandits are well specified.

@@ -5,8 +5,8 @@ quality; a good one gives time back. A myopic agent shows what is picked most, a
 longer. Published, mean minutes a session after 300,000 steps: random 159.2, myopic 166.3, SARSA-TS 168.4, SARSA-GS
 172.1, QL-TT-TS 168.4, QL-GT-GS 172.9, QL-OT-GS 173.8, QL-OT-OS 174.6.
 
-The world is that of RecSim's release (arXiv 1909.04847), by the same authors: :class:`recgym.simulators
-.InterestEvolution` with its defaults. Differences from the paper:
+The world is that of RecSim's release (arXiv 1909.04847), by the same authors:
+:class:`recgym.simulators.InterestEvolution` with its defaults. Differences from the paper:
 
 1. Picking nothing has a learned value (the null item of the paper's decomposition). RecSim's agent counts it as 0, so
    that each step at which nothing might be picked cuts the future short: the row ``QL-OT-OS, RecSim's null item``.
