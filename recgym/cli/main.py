@@ -69,6 +69,7 @@ VERBS = (
     Entry(("ope",), "recgym.cli.ope:Ope", "What policies are worth, by a log of another one"),
     Entry(("abtest",), "recgym.cli.abtest:ABTest", "Try an A/B test out on simulated users, thousands of times"),
     Entry(("report",), "recgym.cli.report:Report", "Render the results of a run as one HTML page"),
+    Entry(("view",), "recgym.cli.view:View", "Look at runs in the browser, also while they go on"),
 )
 
 

@@ -13,7 +13,7 @@ class Report:
     """Render the results of a run as one self-contained HTML page, and print where it is.
 
     Attributes:
-        folder: folder of the run (``recgym demo`` or ``recgym abtest``); its result.json is read.
+        folder: folder of the run, which one of recgym's commands wrote.
         out: the page to write; report.html in the folder of the run if not given.
     """
 
@@ -22,16 +22,12 @@ class Report:
 
     def run(self) -> int:
         """Write the page."""
-        from recgym.files import check_writable, read_json
-        from recgym.report import abtest_report, demo_report, write_report
+        from recgym.files import check_writable
+        from recgym.report import report_of, run_in, write_report
 
-        source = self.folder / "result.json"
-        result = read_json(source)
-        if not isinstance(result, dict):
-            raise ValueError(f"{source} holds a {type(result).__name__}, a JSON object was expected")
+        report = report_of(run_in(self.folder))
         page = self.out or self.folder / "report.html"
         check_writable(page.parent)
-        made = abtest_report if "replications" in result else demo_report
-        write_report(made(result), page)
+        write_report(report, page)
         print(page)
         return 0

@@ -5,9 +5,11 @@ from typing import Any
 
 from recgym.report.document import Fact, Report, Section, Table, Tone
 from recgym.report.fidelity import fidelity_section
-from recgym.report.plots import channel_plot, learning_curve, policy_plot
-from recgym.report.ranking import best_policies, ranked
-from recgym.report.words import bounds, listed, share, with_bounds
+from recgym.report.making import making_section
+from recgym.report.plots import learning_curve, policy_plot
+from recgym.report.policies import best_fact, policies_section, verdict
+from recgym.report.ranking import ranked
+from recgym.report.words import bounds, duration, share
 
 __all__ = ["demo_report"]
 
@@ -37,10 +39,10 @@ def demo_report(result: Result) -> Report:
     sections = (
         _log(result.get("dataset") or {}),
         fidelity_section(result),
-        _policies(result.get("policies") or {}),
+        policies_section(result.get("policies") or {}),
         _learning(result.get("learning_curve") or [], result.get("policies") or {}),
         _truth(result.get("truth") or {}, result.get("policies") or {}),
-        _making(result),
+        making_section(result),
     )
     dataset = result.get("dataset") or {}
     source = str(dataset.get("source", "")).rstrip("/")
@@ -65,9 +67,8 @@ def _summary(result: Result) -> str:
             if gate.get("passed")
             else "On behaviour they had not seen, they did not pass the fidelity gate: read what follows with care."
         )
-    verdict = _verdict(policies)
-    if verdict:
-        sentences.append(verdict)
+    if verdict(policies):
+        sentences.append(verdict(policies))
     paragraphs = [" ".join(sentences)]
     if dataset.get("embedded"):
         paragraphs.append(
@@ -75,25 +76,6 @@ def _summary(result: Result) -> str:
             "and this page shows how far the learned users are from it."
         )
     return "\n\n".join(paragraphs)
-
-
-def _verdict(policies: Mapping[str, Result]) -> str:
-    """Which policy is best, as far as the intervals allow to say; no oracle ever is."""
-    contenders = [name for name in ranked(policies) if not policies[name].get("oracle")]
-    if len(contenders) < 2:
-        return ""
-    best = best_policies(policies)
-    first, count = best[0], len(contenders)
-    if len(best) == 1:
-        second = contenders[1]
-        return (
-            f"Of {count} policies, {first} earned most in a session, {with_bounds(policies[first], 'return')}, "
-            f"ahead of {second}, {with_bounds(policies[second], 'return')}."
-        )
-    return (
-        f"Of {count} policies none is best for certain: the intervals of {listed(best)} overlap "
-        f"(highest mean: {first}, {with_bounds(policies[first], 'return')})."
-    )
 
 
 def _notes(result: Result) -> list[str]:
@@ -118,16 +100,12 @@ def _facts(result: Result) -> list[Fact]:
     if ranked_channels:
         channel = ranked_channels[0]
         facts.append(Fact(f"AUC of {channel}", f"{fidelity[channel]['auc']:.3f}", _best_baseline(fidelity[channel])))
-    best = best_policies(policies)
-    if len(best) == 1:
-        facts.append(Fact("Best policy", f"{policies[best[0]]['return']:.4g}", f"return of {best[0]}"))
-    elif best:
-        facts.append(Fact("Best policy", "undecided", f"{listed(best)} cannot be told apart"))
+    facts += best_fact(policies)
     if truth.get("kendall_tau") is not None:
         facts.append(Fact("Order of policies kept", f"{truth['kendall_tau']:.2f}", "Kendall's tau with the true users"))
     total = (result.get("seconds") or {}).get("total")
     if total is not None:
-        facts.append(Fact("Time", _duration(total), "the whole way"))
+        facts.append(Fact("Time", duration(total), "the whole way"))
     return facts
 
 
@@ -165,29 +143,6 @@ def _best_baseline(entry: Result) -> str:
     return f"best baseline {best} {known[best]:.3f}"
 
 
-def _policies(policies: Mapping[str, Result]) -> Section | None:
-    if not ranked(policies):
-        return None
-    channels = list(dict.fromkeys(channel for entry in policies.values() for channel in entry.get("channels") or {}))
-    plots = [policy_plot(policies), *(channel_plot(policies, channel) for channel in channels)]
-    text = "Each policy serves new simulated users from the start to the end of their sessions."
-    return Section("Policies", text, [_policy_table(policies, channels)], plots)
-
-
-def _policy_table(policies: Mapping[str, Result], channels: Sequence[str]) -> Table:
-    fields = {"session_length": "Session length", "coverage": "Coverage", "repeat_rate": "Repeat rate"}
-    shown = [field for field in fields if any(entry.get(field) is not None for entry in policies.values())]
-    columns = ("Policy", "Return", "Interval", *(fields[field] for field in shown), *channels)
-    rows = [
-        (
-            name, policies[name]["return"], bounds(policies[name]), *(policies[name].get(field) for field in shown),
-            *((policies[name].get("channels") or {}).get(channel, {}).get("mean") for channel in channels),
-        )
-        for name in ranked(policies)
-    ]  # fmt: skip
-    return Table(columns, rows, "Policies by return; session length in steps, coverage as a share of the catalogue")
-
-
 def _learning(points: Sequence[Result], policies: Mapping[str, Result]) -> Section | None:
     if not points:
         return None
@@ -218,27 +173,9 @@ def _truth(truth: Result, policies: Mapping[str, Result]) -> Section | None:
     return Section("Against the truth", text, tables, plots)
 
 
-def _making(result: Result) -> Section | None:
-    seconds, versions, command = result.get("seconds") or {}, result.get("versions") or {}, result.get("command")
-    tables = []
-    if seconds:
-        rows = [(stage.replace("_", " "), float(value)) for stage, value in seconds.items()]
-        tables.append(Table(("Stage", "Seconds"), rows, "Where the time went"))
-    if versions:
-        tables.append(Table(("Software", "Version"), [(name, str(value)) for name, value in versions.items()]))
-    if not (tables or command):
-        return None
-    return Section("How this was made", f"Command: {command}" if command else "", tables)
-
-
 def _named(channel: Result) -> str:
     return f"{channel['name']} ({channel['unit']})" if channel.get("unit") else str(channel["name"])
 
 
 def _text(value: str | int | float) -> str:
     return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.3g} s"

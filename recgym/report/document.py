@@ -1,23 +1,28 @@
-"""A report in parts, and the one self-contained HTML page that they become."""
+"""A report in parts; :mod:`recgym.report.html` makes pages of them."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from html import escape
-from importlib.resources import files
-from pathlib import Path
 
 from plotly.graph_objects import Figure
-from plotly.offline import get_plotlyjs
 
-from recgym.files import atomic_file
+__all__ = ["Cell", "Fact", "Link", "Plot", "Report", "Section", "Table", "Tone"]
 
-__all__ = ["Cell", "Fact", "Plot", "Report", "Section", "Table", "Tone", "render", "write_report"]
 
-Cell = str | int | float | None
+@dataclass(frozen=True)
+class Link:
+    """A cell that leads to another page.
 
-_LONG_TEXT = 40  # characters; a longer cell is folded, a shorter one stays on its line
+    Attributes:
+        text: what is read.
+        target: where it leads; made by this package, never taken from a file.
+    """
+
+    text: str
+    target: str
+
+
+Cell = str | int | float | Link | None
 
 
 class Tone(StrEnum):
@@ -46,6 +51,7 @@ class Table:
         columns: the headings.
         rows: as many cells each as there are columns; None is an absent value.
         caption: what the table shows.
+        page: rows shown at a time, with buttons to turn the pages; None for all at once.
 
     Raises:
         ValueError: a row has more or fewer cells than there are columns.
@@ -54,6 +60,7 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     caption: str = ""
+    page: int | None = None
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -105,137 +112,3 @@ class Report:
     sections: Sequence[Section] = ()
     notes: Sequence[str] = ()
     facts: Sequence[Fact] = ()
-
-
-def write_report(report: Report, path: Path) -> None:
-    """Write the page, all or nothing. It needs no network: styles, scripts and data are inside."""
-    with atomic_file(path) as temporary:
-        temporary.write_text(render(report), encoding="utf-8")
-
-
-def render(report: Report) -> str:
-    """The page as HTML."""
-    plots = [plot for section in report.sections for plot in section.plots]
-    sections = [_section(number, section) for number, section in enumerate(report.sections, start=1)]
-    body = [_header(report), _contents(report), "<main>", _notes(report.notes), *sections, "</main>"]
-    if plots:
-        body += [f"<script>{get_plotlyjs()}</script>", f"<script>{_asset('report.js')}</script>"]
-    return _PAGE.format(title=escape(report.title), style=_asset("report.css"), body="\n".join(body))
-
-
-# The policy in the page forbids it to load anything, so "no network" is enforced by the browser.
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<style>{style}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""  # noqa: E501 - HTML does not wrap inside an attribute
-
-
-def _asset(name: str) -> str:
-    return files("recgym.report").joinpath("assets", name).read_text(encoding="utf-8")
-
-
-def _header(report: Report) -> str:
-    facts = "".join(
-        f'<div class="fact {fact.tone}"><dt>{escape(fact.label)}</dt><dd>{escape(fact.value)}</dd>'
-        + (f"<dd class=detail>{escape(fact.detail)}</dd>" if fact.detail else "")
-        + "</div>"
-        for fact in report.facts
-    )
-    return (
-        f"<header><p class=brand>recgym</p><h1>{escape(report.title)}</h1>"
-        f"<div class=summary>{_paragraphs(report.summary)}</div>"
-        + (f"<dl class=facts>{facts}</dl>" if facts else "")
-        + "</header>"
-    )
-
-
-def _contents(report: Report) -> str:
-    links = "".join(
-        f'<li><a href="#section-{number}">{escape(section.heading)}</a></li>'
-        for number, section in enumerate(report.sections, start=1)
-    )
-    return f'<nav aria-label="Contents"><ol>{links}</ol></nav>' if len(report.sections) > 1 else ""
-
-
-def _notes(notes: Sequence[str]) -> str:
-    if not notes:
-        return ""
-    return (
-        f"<aside class=notes><h2>Take note</h2><ul>{''.join(f'<li>{escape(note)}</li>' for note in notes)}</ul></aside>"
-    )
-
-
-def _section(number: int, section: Section) -> str:
-    plots = "".join(_plot(plot) for plot in section.plots)
-    tables = "".join(_table(table) for table in section.tables)
-    return (
-        f'<section id="section-{number}"><h2>{escape(section.heading)}</h2>{_paragraphs(section.text)}'
-        + (f"<div class=plots>{plots}</div>" if plots else "")
-        + f"{tables}</section>"
-    )
-
-
-def _paragraphs(text: str) -> str:
-    return "".join(f"<p>{escape(part.strip())}</p>" for part in text.split("\n\n") if part.strip())
-
-
-def _plot(plot: Plot) -> str:
-    # "</script>" inside the data would end the element early; "<" in a JSON string may be written as an escape.
-    data = json.dumps(json.loads(plot.figure.to_json()), allow_nan=False).replace("<", "\\u003c")
-    height = int(plot.figure.layout.height or 360)
-    return (
-        f'<figure class="{"wide" if plot.wide else "small"}">'
-        f'<div class=plot role=img aria-label="{escape(plot.caption)}" style="height:{height}px"></div>'
-        f'<script type="application/json">{data}</script>'
-        "<noscript>The plots need JavaScript; the tables hold the figures.</noscript>"
-        f"<figcaption>{escape(plot.caption)}</figcaption></figure>"
-    )
-
-
-def _table(table: Table) -> str:
-    columns = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
-    numeric = [all(isinstance(cell, int | float | None) for cell in column) for column in columns]
-    head = "".join(
-        f"<th scope=col{' class=number' if number else ''}>{escape(heading)}</th>"
-        for heading, number in zip(table.columns, numeric, strict=True)
-    )
-    rows = "".join(
-        f"<tr><th scope=row>{escape(_written(row[0]))}</th>"
-        + "".join(_cell(cell, number) for cell, number in zip(row[1:], numeric[1:], strict=True))
-        + "</tr>"
-        for row in table.rows
-    )
-    caption = f"<figcaption>{escape(table.caption)}</figcaption>" if table.caption else ""
-    label = escape(table.caption or " and ".join(table.columns))
-    return (
-        f'<figure class=table>{caption}<div class=scroll role=region tabindex=0 aria-label="{label}">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></figure>"
-    )
-
-
-def _cell(cell: Cell, numeric: bool) -> str:
-    text = _written(cell)
-    kind = " class=number" if numeric else " class=prose" if len(text) > _LONG_TEXT else ""
-    return f"<td{kind}>{escape(text)}</td>"
-
-
-def _written(cell: Cell) -> str:
-    if cell is None:
-        return "–"
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    if isinstance(cell, int):
-        return f"{cell:,}"
-    return f"{cell:.4g}" if isinstance(cell, float) else cell

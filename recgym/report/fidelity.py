@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recgym.report.document import Cell, Plot, Section, Table
+from recgym.report.document import Cell, Fact, Plot, Report, Section, Table, Tone
 from recgym.report.plots import distribution_plot, rates_plot, reliability_plot, survival_plot
 from recgym.report.words import bounds
 
-__all__ = ["fidelity_section"]
+__all__ = ["check_parts", "check_report", "fidelity_section"]
 
 Result = Mapping[str, Any]
 
@@ -45,6 +45,41 @@ def fidelity_section(result: Result) -> Section | None:
         tables += [_two_sample(tests), _telltales(tests["learned users"]), _distances(run)]
         plots += _free_run_plots(run)
     return Section("Fidelity", text, tables, plots)
+
+
+def check_parts(result: Result) -> dict[str, Any]:
+    """What ``recgym simulator check`` found, by the names that :func:`fidelity_section` takes."""
+    return {
+        "fidelity": result["channels"], "session_length": result.get("session_length"),
+        "free_run": result.get("free_run"),
+        "gate": {name: result.get(name) for name in ("passed", "failures", "checks")},
+    }  # fmt: skip
+
+
+def check_report(result: Result) -> Report:
+    """The page of one check of simulated users.
+
+    Args:
+        result: see :meth:`recgym.evaluation.fidelity.FidelityReport.to_json`; ``simulator`` and ``data`` if known.
+    """
+    parts, passed = check_parts(result), bool(result["passed"])
+    section = fidelity_section(parts)
+    simulator = str(result.get("simulator") or "").rstrip("/").rsplit("/", maxsplit=1)[-1]
+    summary = (
+        "On behaviour they had not seen, the simulated users passed the fidelity gate."
+        if passed
+        else "On behaviour they had not seen, the simulated users did not pass the fidelity gate."
+    )
+    verdict = "passed" if passed else "not passed"
+    facts = [Fact("Fidelity gate", verdict, tone=Tone.GOOD if passed else Tone.BAD)]
+    facts += [
+        Fact(f"AUC of {channel}", f"{entry['auc']:.3f}")
+        for channel, entry in result["channels"].items()
+        if entry.get("auc") is not None
+    ]
+    notes = [*(f"Fidelity gate: {failure}" for failure in result.get("failures") or ()), *(result.get("notes") or ())]
+    title = f"Fidelity of {simulator}" if simulator else "Fidelity of simulated users"
+    return Report(title, summary, [section] if section else [], notes, facts)
 
 
 def _calibration(channels: Mapping[str, Result]) -> list[Plot]:

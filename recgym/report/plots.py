@@ -13,13 +13,15 @@ import plotly.graph_objects as go
 from recgym.report.document import Plot
 
 __all__ = [
-    "channel_plot", "distribution_plot", "learning_curve", "policy_plot", "rates_plot", "reliability_plot",
-    "survival_plot", "layout",
+    "channel_plot", "curves_plot", "distribution_plot", "learning_curve", "policy_plot", "rates_plot",
+    "reliability_plot", "survival_plot", "layout",
 ]  # fmt: skip
 
 TEAL, ORANGE, GREY = "#16908f", "#e0812f", "#8b949a"
 SERIES = (TEAL, ORANGE, "#8a6fd1", "#3f86d6", "#cf5b78", "#7c9a3c")
 BAND = "rgba(22, 144, 143, 0.18)"
+_DASHES = ("solid", "dash", "dot")
+_FEW_POINTS = 60
 
 Result = Mapping[str, Any]
 
@@ -62,7 +64,7 @@ def learning_curve(points: Sequence[Result], references: Mapping[str, float] | N
         x = [point["steps"] for point in band]
         figure.add_scatter(
             x=x + x[::-1], y=[point["high"] for point in band] + [point["low"] for point in band][::-1],
-            fill="toself", fillcolor=BAND, line={"width": 0}, hoverinfo="skip", showlegend=False,
+            fill="toself", fillcolor=BAND, mode="lines", line={"width": 0}, hoverinfo="skip", showlegend=False,
         )  # fmt: skip
     figure.add_scatter(
         x=steps, y=[point["return"] for point in points], mode="lines+markers", name="training",
@@ -76,6 +78,44 @@ def learning_curve(points: Sequence[Result], references: Mapping[str, float] | N
         )  # fmt: skip
     figure.update_xaxes(tickformat="~s", rangemode="tozero")
     return Plot(figure, "Return while training; the band is the confidence interval over evaluation sessions.")
+
+
+def curves_plot(curves: Mapping[str, Sequence[Result]], x: str, y: str, caption: str, *, wide: bool = True) -> Plot:
+    """Several learning curves in one plot, each with its band if it has bounds.
+
+    Args:
+        curves: name -> points in order of ``x``, each with ``x``, ``y`` and perhaps ``low`` and ``high``.
+        x: name of what goes to the right, such as ``steps``.
+        y: name of what goes up, such as ``return``.
+        caption: what it shows.
+        wide: see :class:`recgym.report.Plot`.
+    """
+    figure = go.Figure(layout=layout(420 if wide else 320, escape(x), escape(y.replace("_", " "))))
+    for index, (name, points) in enumerate(curves.items()):
+        colour = SERIES[index % len(SERIES)]
+        known = [point for point in points if point.get(y) is not None]
+        band = [point for point in known if y == "return" and None not in (point.get("low"), point.get("high"))]
+        if band:
+            at = [point[x] for point in band]
+            figure.add_scatter(
+                x=at + at[::-1], y=[point["high"] for point in band] + [point["low"] for point in band][::-1],
+                fill="toself", fillcolor=_faint(colour), mode="lines", line={"width": 0}, hoverinfo="skip",
+                showlegend=False, legendgroup=str(index),
+            )  # fmt: skip
+        figure.add_scatter(
+            x=[point[x] for point in known], y=[point[y] for point in known], name=escape(name),
+            mode="lines+markers" if len(known) < _FEW_POINTS else "lines", legendgroup=str(index),
+            line={"color": colour, "width": 2.25, "dash": _DASHES[index // len(SERIES) % len(_DASHES)]},
+            marker={"size": 5}, hovertemplate="%{x:,}: %{y:.4g}<extra>%{fullData.name}</extra>",
+            showlegend=len(curves) > 1,
+        )  # fmt: skip
+    figure.update_xaxes(tickformat="~s", rangemode="tozero")
+    return Plot(figure, caption, wide)
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, 0.14)"
 
 
 def reliability_plot(curves: Mapping[str, Sequence[Result]], title: str = "") -> Plot:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["bounds", "listed", "share", "with_bounds"]
+__all__ = ["bounds", "duration", "listed", "share", "with_bounds"]
 
 Result = Mapping[str, Any]
 
@@ -28,3 +28,9 @@ def share(value: float | None) -> str | None:
 def listed(names: Sequence[str]) -> str:
     """Names in a sentence: ``a``, ``a and b``, ``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def duration(seconds: float) -> str:
+    """A time span in minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.3g} s"

@@ -33,7 +33,7 @@ def test_an_ab_test_has_its_own_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (None, "result.json does not exist, a JSON file was expected there"),
+        (None, "holds no run: the folder that a command wrote was expected"),
         ("{", "result.json is not readable as JSON"),
         ("[1]", "result.json holds a list, a JSON object was expected"),
         ('{"colour": 1}', "there is nothing to report: found the keys ['colour']"),

@@ -11,7 +11,8 @@ from recgym.report import abtest_report, write_report
 from recgym.report.abtest_plots import sequence_plot
 from tests.report import test_browser
 from tests.report.abtest_sample import LOOKS, adaptive_result, result
-from tests.report.test_browser import HOSTILE, show
+from tests.report.browser import show
+from tests.report.test_browser import HOSTILE
 
 browser = test_browser.browser
 

@@ -1,38 +1,25 @@
 """The page in a real browser: no errors, every plot drawn, nothing wider than a phone."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 
 from recgym.report import demo_report, write_report
+from tests.report.browser import errors, opened, show
 from tests.report.sample import result
 
 pytestmark = pytest.mark.browser
 
 HOSTILE = "<script>document.title='owned'</script>"
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("chromium and chromedriver are not installed (Debian packages chromium, chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as opened:
-        yield opened
+    with opened(tmp_path_factory.mktemp("profile")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +27,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = Path(tmp_path_factory.mktemp("report")) / "report.html"
     write_report(demo_report(result(HOSTILE)), path)
     return path.as_uri()
-
-
-def show(browser: webdriver.Chrome, page: str, width: int) -> None:
-    """Open the page at a width and wait until every plot has its drawing."""
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get(page)
-    drawn = "return [...document.querySelectorAll('.plot')].every(plot => plot.querySelector('svg.main-svg'))"
-    WebDriverWait(browser, 30).until(lambda b: b.execute_script(drawn))
 
 
 @pytest.mark.parametrize("width", [1280, 375])
@@ -63,7 +41,7 @@ def test_the_page_draws_every_plot_without_an_error(browser: webdriver.Chrome, p
     # Points, lines or bars, not just empty axes.
     marks = "return [...document.querySelectorAll('.plot')].map(p => p.querySelectorAll('.point, .js-line').length)"
     assert min(browser.execute_script(marks)) > 0
-    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
+    assert errors(browser) == []
 
 
 def test_a_phone_scrolls_tables_but_never_the_page_sideways(browser: webdriver.Chrome, page: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from recgym.report import Report, Tone, demo_report
-from recgym.report.document import render
+from recgym.report.html import render
 from tests.report.sample import result
 
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from recgym.report import Fact, Plot, Report, Section, Table, Tone, write_report
-from recgym.report.document import render
+from recgym.report.html import render
 
 SCRIPT = "<script>alert(1)</script>"
 
