@@ -15,6 +15,7 @@ from scipy import special
 from recgym.abtest.blocks import in_blocks, joined
 from recgym.abtest.pools import Pools
 from recgym.seeding import make_generator
+from recgym.workers import Workers
 
 __all__ = ["AdaptiveData", "EpsilonGreedy", "Rule", "Thompson", "allocate_adaptively", "regret_curve"]
 
@@ -150,7 +151,7 @@ def allocate_adaptively(
     *,
     batches: int = 50,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | Workers = 1,
 ) -> AdaptiveData:
     """Replications of an experiment whose allocation follows what was seen; more of the metric is better.
 
@@ -162,7 +163,7 @@ def allocate_adaptively(
         replications: R.
         batches: T; the first one is split evenly.
         seed: root seed.
-        workers: processes; the result does not depend on them.
+        workers: processes, or others; the result does not depend on them.
 
     Raises:
         ValueError: there are more batches than users.

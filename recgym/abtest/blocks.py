@@ -1,19 +1,19 @@
-"""Work in fixed blocks of replications, by one process or several, with the same result."""
+"""Work in fixed blocks of replications, by whoever does it, with the same result."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import Any, TypeVar
 
-__all__ = ["BLOCK", "block_sizes", "in_blocks"]
+import numpy as np
+
+from recgym.workers import Workers, workers_of
+
+__all__ = ["BLOCK", "block_sizes", "in_blocks", "joined"]
 
 Setup = TypeVar("Setup")
 Made = TypeVar("Made")
 
 BLOCK = 32
 """Replications that share a generator: what is drawn depends on the block, never on who works on it."""
-
-_SETUP: list[Any] = []
 
 
 def block_sizes(replications: int) -> list[int]:
@@ -28,38 +28,26 @@ def block_sizes(replications: int) -> list[int]:
 
 
 def in_blocks(
-    work: Callable[[Setup, int, int], Made], setup: Setup, replications: int, workers: int = 1
+    work: Callable[[Setup, int, int], Made], setup: Setup, replications: int, workers: int | Workers = 1
 ) -> Iterator[Made]:
     """Results of all blocks, in order.
 
     Args:
         work: gets the setup, the index of a block and its size; a function of a module.
-        setup: what all blocks share, sent to each process once.
+        setup: what all blocks share, sent to each worker once.
         replications: in all.
-        workers: processes; 1 for none beside this one.
+        workers: processes (1 for none beside this one), or others.
     """
-    sizes = block_sizes(replications)
-    if workers <= 1 or len(sizes) == 1:
-        for index, size in enumerate(sizes):
-            yield work(setup, index, size)
-        return
-    context = get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(work, setup)) as pool:
-        yield from pool.map(_one, range(len(sizes)), sizes, chunksize=max(1, len(sizes) // (8 * workers)))
+    pieces = enumerate(block_sizes(replications))
+    return workers_of(workers).map(_one, (work, setup), pieces)
 
 
-def _begin(*given: Any) -> None:
-    _SETUP[:] = given
-
-
-def _one(index: int, size: int) -> Any:
-    work, setup = _SETUP
-    return work(setup, index, size)
+def _one(given: tuple[Callable[[Any, int, int], Any], Any], piece: tuple[int, int]) -> Any:
+    work, setup = given
+    return work(setup, *piece)
 
 
 def joined(parts: Sequence[Any]) -> Any:
     """Named tuples of arrays, one after the other."""
-    import numpy as np
-
     kind = type(parts[0])
     return kind(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -21,6 +21,7 @@ from recgym.envs.task import Task
 from recgym.evaluation.rollout import Episodes, rollout
 from recgym.seeding import child_seed
 from recgym.types import Array, Decision, Generator
+from recgym.workers import Workers
 
 __all__ = ["Arm", "Experiment", "Handover", "simulate_arms"]
 
@@ -121,7 +122,7 @@ class Experiment:
         seed: int = 0,
         common: bool = False,
         pre_steps: int = 0,
-        workers: int = 1,
+        workers: int | Workers = 1,
     ) -> tuple[Pools, Replicated]:
         """Simulate the arms once, and the experiment many times.
 
@@ -132,10 +133,11 @@ class Experiment:
             seed: root seed.
             common: the same users and draws for every arm.
             pre_steps: steps under the control policy before the experiment; with any, metrics are adjusted for them.
-            workers: processes.
+            workers: processes, or others; the result does not depend on them.
         """
         pools = simulate_arms(
-            self.arms, task, pool, metrics=self.metrics, seed=seed, common=common, pre_steps=pre_steps
+            self.arms, task, pool, metrics=self.metrics, seed=seed, common=common, pre_steps=pre_steps,
+            workers=workers,
         )  # fmt: skip
         return pools, replicate(
             pools.adjusted() if pre_steps else pools, self.looks, replications, allocation=self.allocation,
@@ -156,6 +158,7 @@ def simulate_arms(
     among: str | None = None,
     max_steps: int = 1000,
     device: str = "cpu",
+    workers: int | Workers = 1,
 ) -> Pools:
     """Let every arm serve users from the start of an episode to its end, and keep their metrics.
 
@@ -176,6 +179,7 @@ def simulate_arms(
             log and say in a channel which steps the log can answer (``matched``), with an episode of one step.
         max_steps: cut episodes here if nothing else ends them.
         device: torch device, or ``"numpy"``.
+        workers: processes, or others; the result does not depend on them.
 
     Raises:
         ValueError: there are fewer than two arms, no user is left, there is no such channel, or users who are left out
@@ -193,7 +197,7 @@ def simulate_arms(
     for index, arm in enumerate(arms.values()):
         if id(arm) not in made:
             root = child_seed(seed, "arm", 0 if common else index)
-            made[id(arm)] = _simulated(control, arm, task, users, asked, root, pre_steps, max_steps, device)
+            made[id(arm)] = _simulated(control, arm, task, users, asked, root, pre_steps, max_steps, device, workers)
     parts = [made[id(arm)] for arm in arms.values()]
     if among is not None:
         parts = [(values[values[:, -1] > 0, :-1], before[values[:, -1] > 0]) for values, before in parts]
@@ -214,17 +218,18 @@ def _simulated(
     pre: int,
     cut: int,
     device: str,
+    workers: int | Workers,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Metrics ``[n, m]`` and covariates ``[n, p]`` of one arm's users."""
     size = min(users, _SLICE)
     seeds = [child_seed(seed, "users", index) for index in range(-(-users // size))]
     served = _after(control, arm, pre) if pre else arm
-    whole = rollout(served, task, users=size, seeds=seeds, max_steps=pre + cut, device=device).episodes
+    whole = rollout(served, task, users=size, seeds=seeds, max_steps=pre + cut, device=device, workers=workers).episodes
     if not pre:
         values = np.stack([metric.of(whole).ravel()[:users] for metric in metrics], -1)
         return values, np.zeros((len(values), 0))
     # The same seeds and the same policy: these are the first steps of the very same episodes.
-    first = rollout(control, task, users=size, seeds=seeds, max_steps=pre, device=device).episodes
+    first = rollout(control, task, users=size, seeds=seeds, max_steps=pre, device=device, workers=workers).episodes
     stayed = (whole.length > pre).ravel()
     rest = _without(whole, first)
     values = np.stack([metric.of(rest).ravel() for metric in metrics], -1)

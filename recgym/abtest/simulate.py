@@ -19,6 +19,7 @@ from recgym.abtest.outcomes import Outcome
 from recgym.abtest.pools import Pools
 from recgym.abtest.results import Comparison, Found, Path, Replicated
 from recgym.seeding import make_generator
+from recgym.workers import Workers
 
 __all__ = ["replicate"]
 
@@ -61,7 +62,7 @@ def replicate(
     effect: float | None = None,
     alpha: float = 0.05,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | Workers = 1,
 ) -> Replicated:
     """Run an experiment many times on users drawn from pools, with replacement.
 
@@ -77,7 +78,7 @@ def replicate(
             this size finds with a power of 80 % if None.
         alpha: level.
         seed: root seed.
-        workers: processes; worth it from about a minute of work on.
+        workers: processes, or others; the result does not depend on them. Worth it from about a minute of work on.
 
     Raises:
         ValueError: looks do not ascend, shares do not match the arms, no metric varies, or a group sequential test is

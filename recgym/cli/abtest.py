@@ -14,6 +14,7 @@ import tyro
 
 from recgym.abtest import (
     Allocation,
+    Arm,
     CarryOver,
     Clustered,
     Found,
@@ -39,10 +40,12 @@ from recgym.cli.abtest_parts import (
 )
 from recgym.cli.arms import named_arms, policies
 from recgym.cli.common import console, jsonable, print_json, table
+from recgym.cli.sharing import shared
 from recgym.cli.train import env_settings
-from recgym.envs import make_task
+from recgym.envs import Task, make_task
 from recgym.files import check_writable, write_json
 from recgym.report import abtest_report, write_report
+from recgym.workers import Workers
 
 __all__ = ["ABTest", "Design"]
 
@@ -92,7 +95,9 @@ class ABTest:
         env_kwargs: keyword arguments of the environment, key=value.
         max_steps: cut episodes here if nothing else ends them.
         seed: root seed.
-        workers: processes for the replications; the result does not depend on them.
+        workers: processes that share users and replications, 1 if not given; of --ray auto, all processors if not
+            given.
+        ray: auto for a Ray of this machine, or HOST:PORT of a cluster, to share them with. The results stay the same.
         out: folder that gets result.json and report.html.
         json: print one JSON object in place of a table.
         quiet: no remarks.
@@ -124,7 +129,8 @@ class ABTest:
     env_kwargs: tuple[str, ...] = ()
     max_steps: int = 1000
     seed: int = 0
-    workers: int = 1
+    workers: int | None = None
+    ray: str | None = None
     out: Path | None = None
     json: bool = False
     quiet: bool = False
@@ -136,28 +142,9 @@ class ABTest:
         task = make_task(self.env, env_settings(self.env_kwargs), lambda remark: err.print(f"note: {remark}"))
         named = named_arms(self.arms)
         arms = policies(named, task, self.seed)
-        size = self.pool or min(self.users, _POOL)
-        metrics = pick_metrics(task, self.metrics)
-        guarded = guardrails(self.guardrails, metrics)
-        start = time.perf_counter()
-        err.print(f"simulating {size:,} users of each arm", markup=False)
-        trend = novelty_part(arms, task, metrics[0].name, self.novelty, size, self.seed) if self.novelty else []
-        pools = simulate_arms(
-            arms, task, size, metrics=metrics, seed=self.seed, common=self.common, pre_steps=self.pre_steps,
-            among=self.among, max_steps=self.max_steps,
-        )  # fmt: skip
-        pools = pools.adjusted() if self.pre_steps else pools
-        middle = time.perf_counter()
-        drawn = self._adaptive(pools) if self.allocation in BANDITS else self._replicated(pools, guarded)
-        result: dict[str, Any] = {
-            "env": self.env, "arms": named, "users": self.users, "pool": pools.users,
-            "replications": self.replications, "alpha": self.alpha, "design": self._words(), "seed": self.seed,
-            "metrics": {metric: effects_part(pools, metric) for metric in pools.metrics},
-            **drawn, "novelty": trend,
-            "seconds": {"simulation": middle - start, "replications": time.perf_counter() - middle},
-            "versions": {"python": platform.python_version()} | {n: version(n) for n in ("recgym", "numpy", "torch")},
-        }  # fmt: skip
-        result = jsonable(result)
+        err.print(f"simulating {self._size:,} users of each arm", markup=False)
+        with shared(self.ray, self.workers) as workers:
+            result = jsonable({"env": self.env, "arms": named, **self._result(task, arms, workers)})
         if self.out is not None:
             write_json(self.out / "result.json", result)
             write_report(abtest_report(result), self.out / "report.html")
@@ -167,8 +154,37 @@ class ABTest:
             _tables(result, self.out)
         return 0
 
+    @property
+    def _size(self) -> int:
+        return self.pool or min(self.users, _POOL)
+
+    def _result(self, task: Task, arms: Mapping[str, Arm], workers: Workers) -> dict[str, Any]:
+        metrics = pick_metrics(task, self.metrics)
+        guarded = guardrails(self.guardrails, metrics)
+        start = time.perf_counter()
+        trend = []
+        if self.novelty:
+            trend = novelty_part(arms, task, metrics[0].name, self.novelty, self._size, self.seed)
+        pools = simulate_arms(
+            arms, task, self._size, metrics=metrics, seed=self.seed, common=self.common, pre_steps=self.pre_steps,
+            among=self.among, max_steps=self.max_steps, workers=workers,
+        )  # fmt: skip
+        pools = pools.adjusted() if self.pre_steps else pools
+        middle = time.perf_counter()
+        drawn = (
+            self._adaptive(pools, workers) if self.allocation in BANDITS else self._replicated(pools, guarded, workers)
+        )
+        return {
+            "users": self.users, "pool": pools.users,
+            "replications": self.replications, "alpha": self.alpha, "design": self._words(), "seed": self.seed,
+            "metrics": {metric: effects_part(pools, metric) for metric in pools.metrics},
+            **drawn, "novelty": trend,
+            "seconds": {"simulation": middle - start, "replications": time.perf_counter() - middle},
+            "versions": {"python": platform.python_version()} | {n: version(n) for n in ("recgym", "numpy", "torch")},
+        }  # fmt: skip
+
     def _check(self) -> None:
-        for flag in ("users", "replications", "looks", "block", "workers"):
+        for flag in ("users", "replications", "looks", "block"):
             if getattr(self, flag) < 1:
                 raise ValueError(f"--{flag} must be at least 1, found {getattr(self, flag)}")
         if self.novelty < 0 or self.pre_steps < 0:
@@ -196,12 +212,12 @@ class ABTest:
         ]
         return ", ".join([words[self.allocation], *(word for word in extra if word)])
 
-    def _adaptive(self, pools: Pools) -> dict[str, Any]:
+    def _adaptive(self, pools: Pools, workers: Workers) -> dict[str, Any]:
         return adaptive_part(
-            pools, str(self.allocation), self.users, self.replications, self.looks, self.alpha, self.seed, self.workers
+            pools, str(self.allocation), self.users, self.replications, self.looks, self.alpha, self.seed, workers
         )
 
-    def _replicated(self, pools: Pools, guarded: tuple[Guardrail, ...]) -> dict[str, Any]:
+    def _replicated(self, pools: Pools, guarded: tuple[Guardrail, ...], workers: Workers) -> dict[str, Any]:
         shares = self.shares or (1 / len(pools.arms),) * len(pools.arms)
         designs: dict[Design, Allocation] = {
             Design.USERS: Split(shares),
@@ -216,7 +232,7 @@ class ABTest:
         replicated = replicate(
             pools, _spaced(self.users, self.looks), self.replications, allocation=designs[self.allocation],
             methods=tuple(self.analyses), outcome=outcome, effect=self.effect, alpha=self.alpha, seed=self.seed,
-            workers=self.workers,
+            workers=workers,
         )  # fmt: skip
         summary = replicated.summary()
         for row, found in zip(summary["comparisons"], replicated.found, strict=True):

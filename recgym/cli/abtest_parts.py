@@ -33,6 +33,7 @@ from recgym.envs import Task
 from recgym.evaluation import rollout
 from recgym.seeding import child_seed
 from recgym.stats import t_interval
+from recgym.workers import Workers
 
 __all__ = ["BANDITS", "adaptive_part", "effects_part", "guardrails", "novelty_part", "plan_part", "verdict_part"]
 
@@ -55,7 +56,14 @@ def effects_part(pools: Pools, metric: str) -> dict[str, Any]:
 
 
 def adaptive_part(
-    pools: Pools, bandit: str, users: int, replications: int, batches: int, alpha: float, seed: int, workers: int
+    pools: Pools,
+    bandit: str,
+    users: int,
+    replications: int,
+    batches: int,
+    alpha: float,
+    seed: int,
+    workers: Workers,
 ) -> dict[str, Any]:
     """Regret and estimates of a bandit that maximises the first metric.
 
@@ -67,7 +75,7 @@ def adaptive_part(
         batches: of users.
         alpha: level.
         seed: root seed.
-        workers: processes.
+        workers: who draws the experiments.
     """
     metric = pools.metrics[0]
     data = allocate_adaptively(

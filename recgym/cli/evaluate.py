@@ -9,6 +9,7 @@ import tyro
 from recgym.agents.base import RandomPolicy
 from recgym.agents.loading import load_trained
 from recgym.cli.common import print_json, table
+from recgym.cli.sharing import shared
 from recgym.cli.train import env_settings
 from recgym.envs import make_task
 from recgym.evaluation.baselines import action_spec
@@ -30,6 +31,9 @@ class Evaluate:
         users: users a seed.
         seeds: how many seeds, from 0.
         sample: let policies draw their actions; they take the likeliest otherwise.
+        workers: processes that share the users, 1 if not given; of --ray auto, all processors if not given.
+        ray: auto for a Ray of this machine, or HOST:PORT of a cluster, to share the users with. The results stay the
+            same.
         out: folder that gets ``result.json``.
         json: print one JSON object in place of a table.
     """
@@ -40,6 +44,8 @@ class Evaluate:
     users: int = 1024
     seeds: int = 5
     sample: bool = False
+    workers: int | None = None
+    ray: str | None = None
     out: Path | None = None
     json: bool = False
 
@@ -57,10 +63,13 @@ class Evaluate:
         if not policies:
             raise ValueError(f"{self.env} takes preference vectors: give at least one trained agent with --agents")
         seeds = range(self.seeds)
-        results = {
-            name: rollout(policy, task, users=self.users, seeds=seeds, greedy=not self.sample).summary()
-            for name, policy in policies.items()
-        }
+        with shared(self.ray, self.workers) as workers:
+            results = {
+                name: rollout(
+                    policy, task, users=self.users, seeds=seeds, greedy=not self.sample, workers=workers
+                ).summary()
+                for name, policy in policies.items()
+            }
         if self.out is not None:
             write_json(self.out / "result.json", {"policies": results})
         if self.json:

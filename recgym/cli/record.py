@@ -14,6 +14,7 @@ from recgym.agents.loading import load_trained
 from recgym.agents.mixture import MixturePolicy
 from recgym.agents.sb3.learning import Bar
 from recgym.cli.common import print_json, table
+from recgym.cli.sharing import shared
 from recgym.cli.train import env_settings
 from recgym.data.transitions import TransitionStore
 from recgym.envs import Task, make_task
@@ -49,6 +50,9 @@ class Record:
         env_kwargs: keyword arguments of the environment, such as num_candidates=20.
         seed: root seed.
         max_steps: cut episodes here if nothing else ends them.
+        workers: processes that share the users, 1 if not given; of --ray auto, all processors if not given.
+        ray: auto for a Ray of this machine, or HOST:PORT of a cluster, to share the users with. The results stay the
+            same.
         json: print one JSON object in place of a table.
         quiet: no progress bar.
     """
@@ -63,6 +67,8 @@ class Record:
     env_kwargs: tuple[str, ...] = ()
     seed: int = 0
     max_steps: int = 1000
+    workers: int | None = None
+    ray: str | None = None
     json: bool = False
     quiet: bool = False
 
@@ -79,10 +85,11 @@ class Record:
         task = make_task(self.env, env_settings(self.env_kwargs))
         policy = self._policy(task)
         start = time.perf_counter()
-        with Bar(self.steps, 0, not self.quiet) as bar:
+        with shared(self.ray, self.workers) as workers, Bar(self.steps, 0, not self.quiet) as bar:
             store = record(
-                policy, task, self.steps, self.out, seed=self.seed, max_steps=self.max_steps, progress=bar.update
-            )
+                policy, task, self.steps, self.out, seed=self.seed, max_steps=self.max_steps, progress=bar.update,
+                workers=workers,
+            )  # fmt: skip
         result = self._result(store, time.perf_counter() - start)
         write_json(self.out / "record.json", result)
         if self.json:

@@ -13,7 +13,7 @@ from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
 from recgym.simulators.organic import OrganicUsers, Visit
 
-__all__ = ["OrganicEvents", "Steps", "first_visit", "joined", "log_of", "visit_of"]
+__all__ = ["OrganicEvents", "Steps", "first_visit", "joined", "joined_steps", "log_of", "visit_of"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,16 @@ def joined(events: list[OrganicEvents], first_user: Sequence[int] | None = None)
         session=np.concatenate([part.session for part in events]),
         feedback=np.concatenate([part.feedback for part in events]),
     )
+
+
+def joined_steps(parts: list[Steps], first_user: Sequence[int]) -> Steps:
+    """Steps of several blocks of users; the users of each block are numbered from ``first_user`` on."""
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("step", "time_s", "session", "slate", "feedback", "log_propensity", "profile")
+    }
+    user = np.concatenate([part.user + start for part, start in zip(parts, first_user, strict=True)])
+    return Steps(user=user, organic=joined([part.organic for part in parts], first_user), **columns)
 
 
 def log_of(task: Task, steps: Steps, arrivals_s: Float64[np.ndarray, "users"] | None) -> InteractionLog:

@@ -1,6 +1,8 @@
 """Behaviour logs: a policy serves simulated users, and every step is kept for agents that learn from logs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ from recgym.evaluation.recorded import OrganicEvents, visit_of
 from recgym.evaluation.rollout import BLOCK, PolicyMaker
 from recgym.seeding import child_seed, make_generator
 from recgym.types import Decision
+from recgym.workers import Workers, workers_of
 
 __all__ = ["record"]
 
@@ -31,6 +34,7 @@ def record(
     max_steps: int = 1000,
     device: str = "cpu",
     progress: Callable[[int], None] | None = None,
+    workers: int | Workers = 1,
 ) -> TransitionStore:
     """Let a policy serve new users, one whole episode each, until at least so many steps are on record.
 
@@ -47,6 +51,7 @@ def record(
         max_steps: cut episodes here if neither the users nor the task end them.
         device: torch device, or ``"numpy"``.
         progress: told after each block how many steps there are.
+        workers: processes, or others, that share the blocks of users; the log does not depend on them.
 
     Raises:
         ValueError: no steps are asked for, the task's observation cannot be put together from a log, its reward is
@@ -56,16 +61,19 @@ def record(
         raise ValueError(f"at least 1 step must be recorded, found steps={steps}")
     problem = problem_of(task)
     features = to_numpy(task.model.item_features)
+    setup = _Setup(policy, task, problem, seed, max_steps, device)
 
-    def blocks() -> Any:
-        done = index = 0
-        while done < steps:
-            block = _block(policy, task, problem, seed, index, max_steps, device)
-            done += len(block["user"]) - len(block["episodes"])
-            index += 1
-            yield block
-            if progress is not None:
-                progress(done)
+    def blocks() -> Iterator[Block]:
+        # Closed when enough is on record: blocks that were begun ahead by then are dropped.
+        with closing(workers_of(workers).map(_block, setup, count())) as served:
+            done = 0
+            for block in served:
+                done += len(block["user"]) - len(block["episodes"])
+                yield block
+                if progress is not None:
+                    progress(done)
+                if done >= steps:
+                    return
 
     if folder is not None:
         with writing(folder, problem, features) as writer:
@@ -73,6 +81,17 @@ def record(
                 writer.add(block)
         return TransitionStore.open(folder)
     return in_memory(problem, features, joined_blocks(list(blocks())))
+
+
+class _Setup(NamedTuple):
+    """What all blocks share."""
+
+    policy: Policy[Any] | PolicyMaker
+    task: Task
+    problem: Problem
+    seed: int
+    max_steps: int
+    device: str
 
 
 class _Moment(NamedTuple):
@@ -132,16 +151,9 @@ def _step(decision: Decision, transition: Transition, problem: Problem) -> _Step
     )  # fmt: skip
 
 
-def _block(
-    policy: Policy[Any] | PolicyMaker,
-    task: Task,
-    problem: Problem,
-    seed: int,
-    index: int,
-    max_steps: int,
-    device: str,
-) -> Block:
+def _block(setup: _Setup, index: int) -> Block:
     """One episode of each user of a block; the same users as in a rollout with the seed."""
+    policy, task, problem, seed, max_steps, device = setup
     simulation = Simulation(task, BLOCK, device=device, seed=child_seed(seed, "block", index), first_row=index * BLOCK)
     simulation.reset()
     made = isinstance(policy, Policy) and not isinstance(policy, type)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -13,9 +13,10 @@ from recgym.data.schema import InteractionLog
 from recgym.envs.levels import DAY_S
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
-from recgym.evaluation.recorded import OrganicEvents, Steps, first_visit, joined, log_of, visit_of
+from recgym.evaluation.recorded import OrganicEvents, Steps, first_visit, joined, joined_steps, log_of, visit_of
 from recgym.seeding import child_seed, make_generator
 from recgym.stats import t_interval
+from recgym.workers import Workers, workers_of
 
 __all__ = ["BLOCK", "Episodes", "Rollout", "Steps", "rollout"]
 
@@ -125,6 +126,7 @@ def rollout(
     max_steps: int = 1000,
     device: str = "cpu",
     record: bool = False,
+    workers: int | Workers = 1,
 ) -> Rollout:
     """Let a policy serve new users for one episode each.
 
@@ -137,27 +139,50 @@ def rollout(
         max_steps: cut episodes here if neither the users nor the task end them.
         device: torch device, or ``"numpy"``.
         record: keep every step.
+        workers: processes, or others, that share the blocks of users; the result does not depend on them.
 
     Raises:
         ValueError: there are no users or no seeds.
     """
     if users < 1 or not seeds:
         raise ValueError(f"a rollout needs at least 1 user and 1 seed, found {users} users and {len(seeds)} seeds")
-    per_seed = []
-    for seed in seeds:
-        sizes = [min(BLOCK, users - start) for start in range(0, users, BLOCK)]
-        blocks = [
-            _block(policy, task, size, seed, index, greedy, max_steps, device) for index, size in enumerate(sizes)
-        ]
-        per_seed.append(_join(blocks, task))
+    setup = _Setup(policy, task, greedy, max_steps, device, record)
+    starts = range(0, users, BLOCK)
+    pieces = [(seed, index, min(BLOCK, users - start)) for seed in seeds for index, start in enumerate(starts)]
+    served = list(workers_of(workers).map(_serve, setup, pieces))
+    per_seed = [_join(served[first : first + len(starts)], task) for first in range(0, len(served), len(starts))]
     episodes = Episodes(
         *(np.concatenate([getattr(p, name) for p, _ in per_seed]) for name in Episodes.__dataclass_fields__)
     )
-    return Rollout(task, tuple(seeds), episodes, tuple(steps for _, steps in per_seed) if record else ())
+    return Rollout(task, tuple(seeds), episodes, tuple(steps for _, steps in per_seed if steps is not None))
 
 
-@dataclass
-class _Block:
+class _Setup(NamedTuple):
+    """What all blocks share."""
+
+    policy: Policy[Any] | PolicyMaker
+    task: Task
+    greedy: bool
+    max_steps: int
+    device: str
+    record: bool
+
+
+class _Served(NamedTuple):
+    """What a block of users came to: all that leaves a worker, hence sums and not steps unless these are asked for."""
+
+    reward: np.ndarray
+    feedback: np.ndarray
+    length: np.ndarray
+    sessions: np.ndarray
+    days: np.ndarray
+    repeats: np.ndarray
+    left: np.ndarray
+    shown: np.ndarray  # items shown to anybody
+    steps: Steps | None
+
+
+class _Block(NamedTuple):
     """All steps of one block of users, ended users included; the first axis is the step."""
 
     alive: np.ndarray
@@ -172,16 +197,36 @@ class _Block:
     organic: OrganicEvents
 
 
-def _block(
-    policy: Policy[Any] | PolicyMaker,
-    task: Task,
-    users: int,
-    seed: int,
-    index: int,
-    greedy: bool,
-    max_steps: int,
-    device: str,
-) -> _Block:
+def _serve(setup: _Setup, piece: tuple[int, int, int]) -> _Served:
+    """One block: its seed, its index and its users."""
+    seed, index, users = piece
+    block = _block(setup, seed, index, users)
+    alive, slate, reward = block.alive, block.slate, block.reward
+    if reward.ndim != 2:
+        raise ValueError(f"{setup.task.name}: a rollout needs a scalar reward, found shape {reward.shape[2:]}")
+    user, step = np.nonzero(alive.T)
+    shown = slate[step, user]
+    steps = None
+    if setup.record:
+        steps = Steps(
+            user, step, block.time_s[step, user], block.session[step, user], shown, block.feedback[step, user],
+            block.log_propensity[step, user], block.profile, block.organic,
+        )  # fmt: skip
+    return _Served(
+        reward=(reward * alive).sum(0, dtype=np.float64),
+        feedback=(block.feedback * alive[:, :, None, None]).sum((0, 2), dtype=np.float64),
+        length=alive.sum(0),
+        sessions=(block.session * alive).max(0) + 1,
+        days=(block.time_s * alive).max(0) / DAY_S,
+        repeats=_repeats(slate, alive),
+        left=block.left,
+        shown=np.unique(shown),
+        steps=steps,
+    )
+
+
+def _block(setup: _Setup, seed: int, index: int, users: int) -> _Block:
+    policy, task, device = setup.policy, setup.task, setup.device
     simulation = Simulation(task, users, device=device, seed=child_seed(seed, "block", index), first_row=index * BLOCK)
     simulation.reset()
     # A class that makes policies has their methods too, so it looks like one.
@@ -193,8 +238,8 @@ def _block(
     profile = to_numpy(simulation.profile()).copy()
     rows: list[tuple[np.ndarray, ...]] = []
     organic = [first_visit(simulation)]
-    for _ in range(max_steps):
-        decision, state = actor.act(simulation.observation(), state, generator, greedy)
+    for _ in range(setup.max_steps):
+        decision, state = actor.act(simulation.observation(), state, generator, setup.greedy)
         session = to_numpy(simulation.session).copy()
         transition = simulation.step(decision.action)
         terminated = to_numpy(transition.terminated)
@@ -214,40 +259,21 @@ def _block(
     return _Block(a, r, s, f, t, n, p, left, profile, joined(organic))
 
 
-def _join(blocks: list[_Block], task: Task) -> tuple[Episodes, Steps]:
+def _join(blocks: list[_Served], task: Task) -> tuple[Episodes, Steps | None]:
     """One seed: its blocks side by side."""
-    length = max(block.alive.shape[0] for block in blocks)
 
     def column(name: str) -> np.ndarray:
-        padded = []
-        for block in blocks:
-            values = getattr(block, name)
-            missing = length - values.shape[0]
-            padded.append(np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1)))
-        return np.concatenate(padded, axis=1)
+        return np.concatenate([getattr(block, name) for block in blocks])[None]
 
-    alive, slate, reward = column("alive"), column("slate"), column("reward")
-    if reward.ndim != 2:
-        raise ValueError(f"{task.name}: a rollout needs a scalar reward, found shape {reward.shape[2:]}")
-    feedback = column("feedback")
-    user, step = np.nonzero(alive.T)
-    steps = Steps(
-        user, step, column("time_s")[step, user], column("session")[step, user], slate[step, user],
-        feedback[step, user], column("log_propensity")[step, user], np.concatenate([block.profile for block in blocks]),
-        joined([block.organic for block in blocks], [BLOCK * index for index in range(len(blocks))]),
-    )  # fmt: skip
-    shown = np.unique(steps.slate).size
+    shown = np.unique(np.concatenate([block.shown for block in blocks])).size
+    names = ("reward", "feedback", "length", "sessions", "days", "repeats")
     episodes = Episodes(
-        reward=(reward * alive).sum(0, dtype=np.float64)[None],
-        feedback=(feedback * alive[:, :, None, None]).sum((0, 2), dtype=np.float64)[None],
-        length=alive.sum(0)[None],
-        sessions=(column("session") * alive).max(0)[None] + 1,
-        days=(column("time_s") * alive).max(0)[None] / DAY_S,
-        repeats=_repeats(slate, alive)[None],
+        **{name: column(name) for name in names},
         coverage=np.array([shown / task.model.num_items]),
-        left=np.array([np.concatenate([block.left for block in blocks]).mean()]),
+        left=column("left").mean(1),
     )
-    return episodes, steps
+    parts = [block.steps for block in blocks if block.steps is not None]
+    return episodes, joined_steps(parts, [BLOCK * index for index in range(len(parts))]) if parts else None
 
 
 def _repeats(slate: np.ndarray, alive: np.ndarray) -> np.ndarray:

@@ -1,0 +1,47 @@
+"""Ray, imported when it is first asked for; needs the extra ``recgym[ray]``."""
+
+import importlib
+import os
+import warnings
+from types import ModuleType
+
+__all__ = ["ray", "ray_data", "ray_train", "ray_tune"]
+
+
+def ray() -> ModuleType:
+    """Ray's core.
+
+    Raises:
+        ModuleNotFoundError: it is not installed; the sentence names the extra.
+    """
+    return _imported("ray")
+
+
+def ray_data() -> ModuleType:
+    """Ray Data; raises as :func:`ray`."""
+    return _imported("ray.data")
+
+
+def ray_train() -> ModuleType:
+    """Ray Train, with its part for PyTorch; raises as :func:`ray`."""
+    _imported("ray.train.torch")
+    return _imported("ray.train")
+
+
+def ray_tune() -> ModuleType:
+    """Ray Tune; raises as :func:`ray`."""
+    return _imported("ray.tune")
+
+
+def _imported(name: str) -> ModuleType:
+    # Nothing is sent home about how Ray is used, unless the user asked for it.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Trials of a sweep hide no device from their workers; without it Ray says that this will be so one day.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        with warnings.catch_warnings():  # of Ray about its own code
+            warnings.simplefilter("ignore")
+            return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        message = f"recgym.scale needs {name}; pip install 'recgym[ray]' installs it"
+        raise ModuleNotFoundError(message, name="ray") from error
