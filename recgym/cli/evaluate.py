@@ -8,13 +8,14 @@ import tyro
 
 from recgym.agents.base import RandomPolicy
 from recgym.agents.loading import load_trained
-from recgym.cli.common import print_json, table
+from recgym.cli.common import jsonable, print_json, table
 from recgym.cli.sharing import shared
 from recgym.cli.train import env_settings
 from recgym.envs import make_task
 from recgym.evaluation.baselines import action_spec
 from recgym.evaluation.oracle import OneStepOracle
 from recgym.evaluation.rollout import rollout
+from recgym.evaluation.story import stories
 from recgym.files import check_writable, write_json
 
 __all__ = ["Evaluate"]
@@ -34,7 +35,9 @@ class Evaluate:
         workers: processes that share the users, 1 if not given; of --ray auto, all processors if not given.
         ray: auto for a Ray of this machine, or HOST:PORT of a cluster, to share the users with. The results stay the
             same.
-        out: folder that gets ``result.json``.
+        out: folder that gets ``result.json``, and ``story.json`` if stories are told.
+        story: tell the stories of this many users of each policy, hidden state included, for people to look at in
+            ``recgym view`` or ``recgym report``.
         json: print one JSON object in place of a table.
     """
 
@@ -47,10 +50,13 @@ class Evaluate:
     workers: int | None = None
     ray: str | None = None
     out: Path | None = None
+    story: int = 0
     json: bool = False
 
     def run(self) -> int:
         """Do it."""
+        if self.story < 0 or (self.story and self.out is None):
+            raise ValueError(f"--story is how many users to follow, written into --out DIR; found {self.story}")
         if self.out is not None:
             check_writable(self.out)
         task = make_task(self.env, env_settings(self.env_kwargs))
@@ -70,10 +76,16 @@ class Evaluate:
                 ).summary()
                 for name, policy in policies.items()
             }
+        for name in results:
+            results[name] |= {"oracle": True} if policies[name] is OneStepOracle else {}
+        result = {"env": self.env, "env_kwargs": env_settings(self.env_kwargs), "policies": results}
         if self.out is not None:
-            write_json(self.out / "result.json", {"policies": results})
+            write_json(self.out / "result.json", jsonable(result))
+        if self.out is not None and self.story:
+            told = stories(policies, task, self.story, among=self.users, greedy=not self.sample)
+            write_json(self.out / "story.json", told)
         if self.json:
-            print_json({"env": self.env, "policies": results})
+            print_json(result)
         else:
             rows = [
                 [n, r["return"], r["low"], r["high"], r["session_length"], r["coverage"]] for n, r in results.items()

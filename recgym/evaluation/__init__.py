@@ -27,9 +27,10 @@ from recgym.evaluation.ranking import (
 from recgym.evaluation.recording import record
 from recgym.evaluation.rollout import Episodes, Rollout, Steps, rollout
 from recgym.evaluation.sessions import SessionReport, SessionSplit, evaluate_sessions, session_split
+from recgym.evaluation.story import stories
 
 __all__ = [
-    "rollout", "Rollout", "Episodes", "Steps", "record",
+    "rollout", "Rollout", "Episodes", "Steps", "record", "stories",
     "OneStepOracle", "action_spec", "greedy_by_model", "item_popularity",
     "EmbeddedLog", "embedded_log",
     "Constraint", "ConstraintReport", "constraint_report", "pareto_front",

@@ -157,9 +157,7 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
         """Mean and standard deviation of the (log) engagement with the first item of the slate."""
         config = self.config
         level, choc = unbox(self.clickbait[slate[:, 0]]), unbox(state.choc)
-        pull = unbox(state.sensitivity) * unbox(state.exposure)
-        satisfaction = 1 / (1 + namespace(pull).exp(-pull))
-        mean = (config.kale + level * (choc - config.kale)) * satisfaction
+        mean = (config.kale + level * (choc - config.kale)) * _satisfaction(state)
         return mean, config.kale_sd + level * (config.choc_sd - config.kale_sd)
 
     def _first_position(self, engagement: Array | float, slate: Array) -> Response:
@@ -212,6 +210,16 @@ class LongTermSatisfaction(UserModel[SatisfactionState]):
         """See :class:`UserModel`. No gap is ever finite; the exposure would carry over."""
         return state._replace(step=state.step * 0)
 
+    def mood(self, state: SatisfactionState) -> dict[str, Float32[Array, "B"]]:
+        """See :class:`recgym.simulators.moods.MoodyUsers`."""
+        return {"satisfaction": box(_satisfaction(state))}
+
     def observe(self, state: SatisfactionState) -> Observed:
         """See :class:`UserModel`. The profile is the group signal."""
         return Observed(state.signal[:, None], None, state.group if self._grouped else None)
+
+
+def _satisfaction(state: SatisfactionState) -> Array | float:
+    """SAT, as a number for a single user on numpy."""
+    pull = unbox(state.sensitivity) * unbox(state.exposure)
+    return 1 / (1 + namespace(pull).exp(-pull))

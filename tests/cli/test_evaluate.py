@@ -56,3 +56,23 @@ def test_table_and_settings(capsys: pytest.CaptureFixture[str]) -> None:
 def test_unknown_environment_names_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--env", "recgym/Nowhere-v0"]) == 2
     assert "recgym/InterestEvolution-v0" in capsys.readouterr().err
+
+
+def test_stories_stand_beside_the_result_and_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--env", ENV, "--users", "20", "--seeds", "2", "--out", str(tmp_path), "--json"]
+    assert main(["evaluate", *flags, "--story", "2"]) == 0
+    assert json.loads(capsys.readouterr().out)["policies"]["one-step oracle"]["oracle"]
+    told = json.loads((tmp_path / "story.json").read_text(encoding="utf-8"))
+    assert {name: len(entry["users"]) for name, entry in told["policies"].items()} == {
+        "random": 2,
+        "one-step oracle": 2,
+    }
+    assert main(["report", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "User 2" in page
+    assert "Satisfaction (hidden)" in page
+
+
+def test_a_story_needs_a_place(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--env", ENV, "--story", "1"]) == 2
+    assert "written into --out DIR" in capsys.readouterr().err
