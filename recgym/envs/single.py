@@ -10,8 +10,10 @@ from recgym.arrays import from_numpy, to_numpy
 from recgym.envs.actions import action_space, check_action
 from recgym.envs.autoreset import AutoresetMode
 from recgym.envs.encoded import AnyEncoder, encoded_task
+from recgym.envs.rendering import METADATA, viewer_for
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
+from recgym.envs.transition import Transition
 from recgym.envs.vector import RecVectorEnv, default_device, root_seed, step_info
 
 __all__ = ["RecEnv", "faces"]
@@ -31,11 +33,20 @@ class RecEnv(gym.Env[Any, Any]):
         task: what is simulated.
         device: ``"numpy"`` or a torch device; by default the faster one for a single user.
         seed: root seed, used until ``reset(seed=...)`` gives another; drawn if None.
+        render_mode: how :meth:`render` shows the user's slate, choice and (hidden) mood to people: ``"human"`` prints
+            it with each step, ``"ansi"`` gives text, ``"rgb_array"`` a picture; None does nothing.
+
+    Raises:
+        ValueError: there is no such render mode.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own spelling
+    metadata: dict[str, Any] = METADATA
 
-    def __init__(self, task: Task, *, device: str | None = None, seed: int | None = None) -> None:
+    def __init__(
+        self, task: Task, *, device: str | None = None, seed: int | None = None, render_mode: str | None = None
+    ) -> None:
+        self.render_mode = render_mode
+        self._viewer = viewer_for(render_mode)
         self.simulation = Simulation(task, 1, device=device or default_device(task, 1), seed=root_seed(seed))
         self.observation_space = task.observer.space(task.sizes)
         self.action_space = action_space(task)
@@ -51,6 +62,7 @@ class RecEnv(gym.Env[Any, Any]):
         super().reset(seed=seed)
         self.simulation.reset(seed)
         self._started = True
+        self._look(None)
         return _row(self.simulation.observation()), step_info(self.simulation, None, 0)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -63,6 +75,7 @@ class RecEnv(gym.Env[Any, Any]):
             raise ValueError("reset() must be called before step()")
         simulation = self.simulation
         transition = simulation.step(from_numpy(check_action(simulation.task, action), simulation.device))
+        self._look(transition)
         reward = transition.reward
         return (
             _row(simulation.observation()),
@@ -71,6 +84,24 @@ class RecEnv(gym.Env[Any, Any]):
             transition.truncated.item(),
             step_info(simulation, transition, 0),
         )
+
+    def render(self) -> Any:
+        """What there is to see after the last step: None, text, or a picture ``[H, W, 3]``, as ``render_mode`` says.
+
+        Raises:
+            ValueError: ``reset`` has not been called.
+        """
+        if self._viewer is None:
+            return None
+        if not self._started:
+            raise ValueError("reset() must be called before render()")
+        return None if self._viewer.mode == "human" else self._viewer.render(self.simulation, 0)
+
+    def _look(self, transition: Transition | None) -> None:
+        if self._viewer is not None:
+            self._viewer.saw(self.simulation, transition)
+            if self._viewer.mode == "human":
+                self._viewer.render(self.simulation, 0)
 
     def action_masks(self) -> np.ndarray:
         """Which candidates may be chosen, ``[M]``, or ``[K * M]`` for slates, as MaskablePPO reads it."""
@@ -84,6 +115,8 @@ class RecEnv(gym.Env[Any, Any]):
         """Go back to a state from :meth:`get_state`."""
         self.simulation.set_state(state)
         self._started = True
+        if self._viewer is not None:
+            self._viewer.forget()
 
 
 def faces(make_task: Callable[..., Task]) -> tuple[Callable[..., RecEnv], Callable[..., RecVectorEnv]]:
@@ -91,7 +124,8 @@ def faces(make_task: Callable[..., Task]) -> tuple[Callable[..., RecEnv], Callab
 
     Args:
         make_task: a function of keyword arguments, which become those of ``gym.make`` and ``gym.make_vec``; these take
-            ``encoder`` besides, through which users are seen, see :func:`recgym.envs.encoded_task`.
+            ``encoder`` besides, through which users are seen, see :func:`recgym.envs.encoded_task`, and
+            ``render_mode``, see :class:`RecEnv`.
 
     Returns:
         A function that makes a :class:`RecEnv`, and one that makes a :class:`RecVectorEnv`.
@@ -102,9 +136,14 @@ def faces(make_task: Callable[..., Task]) -> tuple[Callable[..., RecEnv], Callab
         return made if encoder is None else encoded_task(made, encoder)
 
     def env(
-        *, device: str | None = None, seed: int | None = None, encoder: AnyEncoder | None = None, **settings: Any
+        *,
+        device: str | None = None,
+        seed: int | None = None,
+        encoder: AnyEncoder | None = None,
+        render_mode: str | None = None,
+        **settings: Any,
     ) -> RecEnv:
-        return RecEnv(task(encoder, settings), device=device, seed=seed)
+        return RecEnv(task(encoder, settings), device=device, seed=seed, render_mode=render_mode)
 
     def vector_env(
         num_envs: int = 1,
@@ -113,9 +152,14 @@ def faces(make_task: Callable[..., Task]) -> tuple[Callable[..., RecEnv], Callab
         device: str | None = None,
         seed: int | None = None,
         encoder: AnyEncoder | None = None,
+        render_mode: str | None = None,
         **settings: Any,
     ) -> RecVectorEnv:
-        return RecVectorEnv(task(encoder, settings), num_envs, autoreset_mode=autoreset_mode, device=device, seed=seed)
+        return RecVectorEnv(
+            task(encoder, settings), num_envs, autoreset_mode=autoreset_mode, device=device, seed=seed,
+            render_mode=render_mode,
+        )  # fmt: skip
 
     env.__doc__ = vector_env.__doc__ = make_task.__doc__
+    setattr(env, "metadata", METADATA)  # noqa: B010 - gym.make looks for it on what makes the environment
     return env, vector_env

@@ -9,6 +9,7 @@ from gymnasium.vector.utils import batch_space
 from recgym.arrays import from_numpy, to_numpy
 from recgym.envs.actions import action_space, check_actions
 from recgym.envs.autoreset import AutoresetMode
+from recgym.envs.rendering import METADATA, viewer_for
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
 from recgym.envs.transition import Transition
@@ -75,6 +76,11 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             ``DISABLED``: never; call ``reset(options={"reset_mask": mask})``.
         device: ``"numpy"``, ``"cpu"`` or another torch device; by default the fastest for this many users.
         seed: root seed, used until ``reset(seed=...)`` gives another; drawn if None.
+        render_mode: how :meth:`render` shows slates, choices and (hidden) moods to people: ``"human"`` prints those of
+            the first user with each step, ``"ansi"`` gives a text a user, ``"rgb_array"`` a picture a user.
+
+    Raises:
+        ValueError: there is no such render mode.
     """
 
     def __init__(
@@ -85,9 +91,12 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         device: str | None = None,
         seed: int | None = None,
+        render_mode: str | None = None,
     ) -> None:
         self.autoreset_mode = AutoresetMode(autoreset_mode)
-        self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
+        self.metadata = {**METADATA, "autoreset_mode": self.autoreset_mode}
+        self.render_mode = render_mode
+        self._viewer = viewer_for(render_mode)
         self.num_envs = num_envs
         self.simulation = Simulation(
             task, num_envs, device=device or default_device(task, num_envs), seed=root_seed(seed)
@@ -120,6 +129,7 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             self._started = True
         else:
             self._reset_masked(mask, seed)
+        self._look(None)
         return numpy_observation(self.simulation), step_info(self.simulation, None)
 
     def _reset_masked(self, mask: Any, seed: int | None) -> None:
@@ -163,6 +173,7 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self._ended = ended
         if self.autoreset_mode is AutoresetMode.SAME_STEP and ended.any():
             info = self._restart(ended, info)
+        self._look(transition)
         return numpy_observation(simulation), reward, terminated, truncated, info
 
     def _restart(self, ended: np.ndarray, info: dict[str, Any]) -> dict[str, Any]:
@@ -180,6 +191,26 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         info["_final_obs"] = info["_final_info"] = ended
         return info
 
+    def render(self) -> tuple[Any, ...] | None:
+        """What there is to see after the last step, for each user: texts or pictures ``[H, W, 3]``; None for "human".
+
+        Raises:
+            ValueError: ``reset`` has not been called.
+        """
+        if self._viewer is None:
+            return None
+        if not self._started:
+            raise ValueError("reset() must be called before render()")
+        if self._viewer.mode == "human":
+            return None
+        return tuple(self._viewer.render(self.simulation, row) for row in range(self.num_envs))
+
+    def _look(self, transition: Transition | None) -> None:
+        if self._viewer is not None:
+            self._viewer.saw(self.simulation, transition)
+            if self._viewer.mode == "human":
+                self._viewer.render(self.simulation, 0)
+
     def action_masks(self) -> np.ndarray:
         """Which candidates may be chosen, ``[B, M]``, or ``[B, K * M]`` for slates, as MaskablePPO reads it."""
         allowed = to_numpy(self.simulation.allowed())
@@ -195,6 +226,8 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.simulation.set_state(simulation)
         self._ended = ended.copy()
         self._started = True
+        if self._viewer is not None:
+            self._viewer.forget()
 
 
 def _blank(info: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:

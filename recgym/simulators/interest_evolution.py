@@ -207,6 +207,10 @@ class InterestEvolution(UserModel[InterestState]):
             budget=full(tuple(state.budget.shape), self.config.budget, "float32", device_of(generator))
         )
 
+    def mood(self, state: InterestState) -> dict[str, Float32[Array, "B"]]:
+        """See :class:`recgym.simulators.moods.MoodyUsers`."""
+        return {"budget": state.budget}
+
     def observe(self, state: InterestState) -> Observed:
         """See :class:`UserModel`. The profile is the interest vector."""
         return Observed(profile=state.interests)

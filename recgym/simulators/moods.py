@@ -20,25 +20,10 @@ class MoodyUsers(Protocol):
 
 
 def moods(model: UserModel[Any], state: Any) -> dict[str, Array]:
-    """The mood of each user: what the model calls so, else the hidden numbers of its state that have a name.
+    """The mood of each user, name to ``[B]``; none where the model names none, as learned users do.
 
     Args:
-        model: the users; learned ones have no mood that could be named, and get an empty dictionary.
+        model: the users.
         state: theirs.
-
-    Returns:
-        Name to ``[B]``; ``a.b`` for a part b of a part a.
     """
-    if isinstance(model, MoodyUsers):
-        return dict(model.mood(state))
-    if not hasattr(state, "_fields"):
-        return {}
-    return {
-        name.replace("_", " "): part
-        for name in model.hidden_fields
-        if (part := getattr(state, name, None)) is not None and _is_number(part)
-    }
-
-
-def _is_number(part: Any) -> bool:
-    return getattr(part, "ndim", 0) == 1 and "float" in str(part.dtype)
+    return model.mood(state) if isinstance(model, MoodyUsers) else {}

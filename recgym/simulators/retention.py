@@ -208,6 +208,10 @@ class Retention(UserModel[RetentionState]):
             left=xp.zeros_like(state.left),
         )
 
+    def mood(self, state: RetentionState) -> dict[str, Float32[Array, "B"]]:
+        """See :class:`recgym.simulators.moods.MoodyUsers`."""
+        return {"satisfaction": state.satisfaction, "habit": state.habit}
+
     def observe(self, state: RetentionState) -> Observed:
         """See :class:`UserModel`. The profile is the stated interests."""
         return Observed(state.stated)

@@ -231,6 +231,10 @@ class ShortVideo(UserModel[ShortVideoState]):
             temper=state.patience + 0.0,
         )
 
+    def mood(self, state: ShortVideoState) -> dict[str, Float32[Array, "B"]]:
+        """See :class:`recgym.simulators.moods.MoodyUsers`."""
+        return {"satisfaction": state.satisfaction, "temper": state.temper}
+
     def observe(self, state: ShortVideoState) -> Observed:
         """See :class:`UserModel`. The profile is the stated interests."""
         return Observed(state.stated, None, state.group if self._worlds.differ else None)

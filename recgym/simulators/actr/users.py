@@ -272,6 +272,10 @@ class ACTRUsers(UserModel[ACTRState]):
             left=xp.zeros_like(state.left),
         )
 
+    def mood(self, state: ACTRState) -> dict[str, Float32[Array, "B"]]:
+        """See :class:`recgym.simulators.moods.MoodyUsers`."""
+        return {"satisfaction": state.satisfaction}
+
     def observe(self, state: ACTRState) -> Observed:
         """See :class:`UserModel`. The history is the record from before the episode."""
         mask = state.record < self.num_items
