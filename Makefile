@@ -15,7 +15,7 @@ BIN   := $(VENV)/bin
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-gym10 bench-peers lint types format hooks clean
+.PHONY: help setup demo test test-gym10 docs bench-peers lint types format hooks clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,14 @@ test: $(READY) ## The tests, with line coverage of at least 90 %
 test-gym10: ## The tests with gymnasium 1.0.0 and the extra `offline`, in .venv-gym10
 	$(MAKE) test VENV=.venv-gym10 EXTRAS=dev,offline PINS=gymnasium==1.0.0
 
+# The tools of the extra `docs` go into the same environment when they are first needed.
+$(VENV)/.docs: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs ## The documentation, with warnings as errors: docs/_build/html/index.html
+	$(TEST_ENV) $(BIN)/sphinx-build -W --keep-going -n -q -b html docs docs/_build/html
+
 bench-peers: $(READY) ## Other packages for the benchmarks to run beside, in .venv-peers
 	$(BIN)/python -m benchmarks.peers.setup --root .venv-peers
 
@@ -59,5 +67,5 @@ hooks: $(READY) ## Check every commit before it is made
 	$(BIN)/pre-commit install
 
 clean: ## Remove the environments, caches and runs
-	rm -rf .venv .venv-gym10 .venv-peers build dist runs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.*
+	rm -rf .venv .venv-gym10 .venv-peers build dist docs/_build docs/_generated runs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

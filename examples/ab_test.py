@@ -3,7 +3,6 @@
 import argparse
 from typing import Any
 
-import numpy as np
 import torch
 
 from recgym import abtest
@@ -40,10 +39,6 @@ def main(users: int, replications: int, pool: int) -> None:
             found = result.of("taste", metric, method).summary(result.users)
             print(f"  {method:8} finds a difference in {found['rejected']:4.0%} of experiments, "
                   f"stops after {found['users']:,} users, is then off by {found['bias']:+.3f}")  # fmt: skip
-    data = abtest.allocate_adaptively(pools, "return", abtest.Thompson(), users, replications, batches=20)
-    lost = abtest.regret_curve(data, pools.truth("return"))[:, -1].mean()
-    split = users * float(np.ptp(pools.truth("return"))) / 2
-    print(f"\nThompson sampling loses {lost:.0f} of the return where an even split loses {split:.0f}")
 
 
 if __name__ == "__main__":

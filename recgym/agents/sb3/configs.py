@@ -11,3 +11,4 @@ AnyConfig: TypeAlias = PPOConfig | A2CConfig | DQNConfig | SACConfig | TD3Config
 """The agents there are; names on the command line and in checkpoints come from here."""
 
 CONFIGS: dict[str, type[AnyConfig]] = {c.name: c for c in (PPOConfig, A2CConfig, DQNConfig, SACConfig, TD3Config)}
+"""The same, by these names."""
