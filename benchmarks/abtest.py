@@ -6,16 +6,13 @@ and decided by the mixture sequential probability ratio test and its confidence 
 inside the timed part. The aim is under two minutes for the experiments on two cores.
 """
 
-import argparse
-import json
 import sys
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 
-from benchmarks.measure import RESULTS, machine, write_result
+from benchmarks.measure import finish, machine, options
 from recgym.abtest import Method, Pools, pick_metrics, replicate, simulate_arms
 from recgym.agents import RandomPolicy
 from recgym.envs import make_task
@@ -80,19 +77,12 @@ def _pools(users: int) -> Pools:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; a full run is kept in ``benchmarks/results/abtest.json``."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.abtest", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument("--quick", action="store_true", help="few users; written nowhere unless --out is given")
-    parser.add_argument("--out", type=Path, help="where to write the result")
+    parser = options("abtest", __doc__)
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
     rows = run(1000, 2000, 200, (1,)) if args.quick else run(20_000, 20_000, 10_000, (1, 2))
     body = machine() | {"aim_s": AIM_S, "rows": [asdict(row) for row in rows]}
-    out = args.out or (None if args.quick else RESULTS / "abtest.json")
-    if out:
-        write_result(out, body)
-    print(json.dumps(body, indent=2) if args.json else _table(rows))
-    return 0
+    return finish("abtest", body, args, _table(rows))
 
 
 def _table(rows: list[Timing]) -> str:

@@ -5,18 +5,15 @@ events each in catalogues of 2,000 and of 20,000 items. ``processor_ms`` is the 
 threads: other work on the machine changes it less than the time by the clock.
 """
 
-import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.measure import RESULTS, machine, write_result
+from benchmarks.measure import finish, machine, options
 from recgym.encoders.activation import Association, base_level, partial_matching, spreading
 
 __all__ = ["Timing", "main", "run"]
@@ -82,12 +79,7 @@ def run(users: int, events: int, num_items: int, repeats: int) -> list[Timing]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; a full run is kept in ``benchmarks/results/activation.json``."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.activation", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument(
-        "--quick", action="store_true", help="a tenth of the users; written nowhere unless --out is given"
-    )
-    parser.add_argument("--out", type=Path, help="where to write the result")
+    parser = options("activation", __doc__)
     parser.add_argument("--threads", type=int, default=2, help="torch threads")
     args = parser.parse_args(arguments)
     if args.threads < 1:
@@ -96,12 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
     users = 410 if args.quick else 4096
     rows = [row for items in (2_000, 20_000) for row in run(users, 1_000, items, 3 if args.quick else 20)]
     body = machine() | {"rows": [asdict(row) for row in rows]}
-    out = args.out or (None if args.quick else RESULTS / "activation.json")
-    if out:
-        write_result(out, body)
     lines = [f"{r.what:18} N = {r.items:6} {r.ms:8.1f} ms {r.processor_ms:8.1f} ms of the processor" for r in rows]
-    print(json.dumps(body, indent=2) if args.json else "\n".join(lines))
-    return 0
+    return finish("activation", body, args, "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ LinUCB are held against the peers' given the same past: the share of rounds in w
 index.
 """
 
-import argparse
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import RESULTS, Ratio, machine, paired, write_result
+from benchmarks.measure import Ratio, finish, machine, options, paired
+from benchmarks.peers import environments
 from benchmarks.peers.run_bandits import KEPT, PEER_ROUNDS, rounds
 from recgym.agents.bandits import (
     TVUCB,
@@ -149,36 +150,33 @@ def ratios(python: Path, seconds: float, repeats: int, threads: int) -> tuple[li
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and write the result; returns 0."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bandits", description=__doc__)
-    parser.add_argument("--peers", type=Path, help="python of an environment that has obp and MABWiser")
+    parser = options("bandits", __doc__)
+    parser.add_argument(
+        "--peers", type=Path, default=environments.DEFAULT_ROOT, help="folder of the peers' environments"
+    )
     parser.add_argument("--threads", type=int, default=2, help="over which 256 replications are split")
-    parser.add_argument("--quick", action="store_true", help="a few seconds, written nowhere; figures mean little")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--out", type=Path, help="where the result goes")
     args = parser.parse_args(arguments)
+    python = environments.BANDITS.find(args.peers)
+    if python is None:
+        print("peers are left out: run make bench-peers", file=sys.stderr)
     seconds, repeats = (0.05, 1) if args.quick else (2.0, 3)
     timings = [
         Timing(name, count, rounds_per_s(bandit, count, seconds, args.threads))
         for name, bandit in BANDITS.items()
         for count in (1, 256)
     ]
-    compared, same = ratios(args.peers, seconds, repeats, args.threads) if args.peers else ([], {})
+    compared, same = ratios(python, seconds, repeats, args.threads) if python else ([], {})
     body = machine() | {
         "threads": args.threads, "rows": [asdict(row) for row in timings],
         "ratios": [asdict(ratio) for ratio in compared], "same_arms": same,
     }  # fmt: skip
-    if not args.quick or args.out:
-        write_result(args.out or RESULTS / "bandits.json", body)
-    if args.json:
-        print(json.dumps(body, indent=2))
-        return 0
-    for row in timings:
-        print(f"{row.bandit:14} R {row.replications:4} {row.rounds_per_s:12,.0f} rounds/s")
-    for ratio in compared:
-        print(f"{ratio.env} R {ratio.B} against {ratio.peer}: {ratio.median:.1f} ({ratio.min:.1f} to {ratio.max:.1f})")
-    for peer, share in same.items():
-        print(f"LinUCB: given the same past, {share:.1%} of the first {KEPT} arms of {peer} are ours")
-    return 0
+    lines = [f"{row.bandit:14} R {row.replications:4} {row.rounds_per_s:12,.0f} rounds/s" for row in timings]
+    lines += [str(ratio) for ratio in compared]
+    lines += [
+        f"LinUCB: given the same past, {share:.1%} of the first {KEPT} arms of {peer} are ours"
+        for peer, share in same.items()
+    ]
+    return finish("bandits", body, args, "\n".join(lines))
 
 
 if __name__ == "__main__":

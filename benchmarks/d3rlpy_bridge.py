@@ -6,19 +6,16 @@ off. Both sides run in turn, one thread, and the ratio of each pair counts; the 
 the states is left out on both sides, as is making the ``MDPDataset``. The bridge promises a ratio of 0.9 or more.
 """
 
-import argparse
-import json
 import statistics
 import time
 import warnings
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import structlog
 import torch
 
-from benchmarks.measure import RESULTS, machine, write_result
+from benchmarks.measure import finish, machine, options
 from recgym.agents import RandomPolicy
 from recgym.agents.offline import OfflineAgent
 from recgym.data.export import to_mdp_dataset
@@ -82,11 +79,8 @@ def measure(name: str, store: TransitionStore, updates: int, pairs: int) -> Pair
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the benchmark; 1 if a median is below 0.9. A full run is kept in ``results/d3rlpy_bridge.json``."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.d3rlpy_bridge", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument("--quick", action="store_true", help="few updates; written nowhere unless --out is given")
-    parser.add_argument("--out", type=Path, help="where to write the result")
+    """Run the benchmark. A full run is kept in ``results/d3rlpy_bridge.json``."""
+    parser = options("d3rlpy_bridge", __doc__)
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
     updates, pairs = (10, 1) if args.quick else (50, 3)
@@ -97,11 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
         "env": task.name, "steps": len(store), "updates": updates, "least": LEAST,
         "rows": [asdict(row) for row in rows],
     }  # fmt: skip
-    out = args.out or (None if args.quick else RESULTS / "d3rlpy_bridge.json")
-    if out:
-        write_result(out, body)
-    print(json.dumps(body, indent=2) if args.json else _table(rows))
-    return 0 if all(row.median >= LEAST for row in rows) else 1
+    return finish("d3rlpy_bridge", body, args, _table(rows))
 
 
 def _table(rows: list[Pairing]) -> str:

@@ -10,10 +10,10 @@
 Ratios come from runs in turn (ours, peer, ours, peer, ...).
 """
 
-import argparse
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.measure import RESULTS, Ratio, machine, paired, write_result
+from benchmarks.measure import Ratio, finish, machine, options, paired
+from benchmarks.peers.environments import DEFAULT_ROOT, RECBOLE
 from benchmarks.plain_sasrec import PlainSASRec, padded_batches
 from recgym.data import leave_one_out, read_log
 from recgym.encoders import (
@@ -242,29 +243,23 @@ def _pass(model: NextItemModel, batch: Batch) -> Callable[[], None]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and write the result; returns 0."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.encoders", description=__doc__)
+    parser = options("encoders", __doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="the folder of the data sets")
-    parser.add_argument("--recbole", type=Path, help="python of an environment that has RecBole")
+    parser.add_argument("--peers", type=Path, default=DEFAULT_ROOT, help="folder of the peers' environments")
     parser.add_argument("--threads", type=int, default=2, help="of torch")
-    parser.add_argument("--quick", action="store_true", help="a few seconds, written nowhere; figures mean little")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--out", type=Path, help="where the result goes")
     args = parser.parse_args(arguments)
+    python = RECBOLE.find(args.peers)
+    if python is None:
+        print("peers are left out: run make bench-peers", file=sys.stderr)
     torch.set_num_threads(args.threads)
     seconds, fewest, updates, repeats = (0.05, 1, 1, 1) if args.quick else (3.0, 5, 4, 5)
     timings = [*steps(seconds, fewest), *lengths(seconds, fewest, LENGTHS[:1] if args.quick else LENGTHS)]
-    ratios = training(args.data, updates, repeats, args.recbole) if args.data.exists() else []
+    ratios = training(args.data, updates, repeats, python) if args.data.exists() else []
     body = machine() | {"rows": [asdict(row) for row in timings], "ratios": [asdict(ratio) for ratio in ratios]}
-    if not args.quick or args.out:
-        write_result(args.out or RESULTS / "encoders.json", body)
-    if args.json:
-        print(json.dumps(body, indent=2))
-    else:
-        for row in timings:
-            print(f"{row.what:40} B {row.B:5} T {row.T:5} {row.milliseconds:9.2f} ms  p99 {row.p99:9.2f} ms")
-        for ratio in ratios:
-            print(f"{ratio.env} against {ratio.peer}: {ratio.median:.2f} ({ratio.min:.2f} to {ratio.max:.2f})")
-    return 0
+    lines = [
+        f"{row.what:40} B {row.B:5} T {row.T:5} {row.milliseconds:9.2f} ms  p99 {row.p99:9.2f} ms" for row in timings
+    ]
+    return finish("encoders", body, args, "\n".join([*lines, *map(str, ratios)]))
 
 
 if __name__ == "__main__":

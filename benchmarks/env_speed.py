@@ -18,8 +18,6 @@ Torch runs on one thread, as RecSim does: at these sizes a second one gains litt
 make the speed collapse as soon as another process takes a core.
 """
 
-import argparse
-import json
 import random
 import statistics
 import sys
@@ -34,8 +32,9 @@ import numpy as np
 import torch
 
 import recgym  # noqa: F401  registers the environments
-from benchmarks.measure import RESULTS, Face, Ratio, Row, paired, rate, report, write_result
-from benchmarks.peers.recsim_env import DEFAULT_ROOT, PEERS, RecSimCase, find_python
+from benchmarks.measure import Face, Ratio, Row, finish, options, paired, rate, report
+from benchmarks.peers.environments import DEFAULT_ROOT, RECSIM
+from benchmarks.peers.recsim_env import PEERS, RecSimCase
 from recgym.arrays import arange, integers
 from recgym.envs import Simulation
 from recgym.seeding import make_generator
@@ -207,14 +206,9 @@ def run(cases: tuple[Case, ...], python: Path | None, seconds: float, repeats: i
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; a full run is kept in ``benchmarks/results/env_speed.json``."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.env_speed", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument(
-        "--quick", action="store_true", help="under 30 s and rough; written nowhere unless --out is given"
-    )
-    parser.add_argument("--out", type=Path, help="where to write the result")
+    parser = options("env_speed", __doc__)
     parser.add_argument("--simulator", type=Path, help="folder of a fitted simulator; adds recgym/LearnedUsers-v0")
-    parser.add_argument("--peers", type=Path, default=DEFAULT_ROOT, help="folder of the peer environment")
+    parser.add_argument("--peers", type=Path, default=DEFAULT_ROOT, help="folder of the peers' environments")
     parser.add_argument(
         "--threads", type=int, default=1, help="torch threads; more help little and suffer beside other work"
     )
@@ -223,28 +217,23 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--threads must be at least 1, found {args.threads}")
     torch.set_num_threads(args.threads)
     cases = CASES
-    python = find_python(args.peers)
+    python = RECSIM.find(args.peers)
     if args.simulator:
         name = "recgym/LearnedUsers-v0"
         cases = (*cases, Case(name, name, {"simulator": args.simulator}))
     else:
         print("recgym/LearnedUsers-v0 is left out: --simulator names no fitted simulator", file=sys.stderr)
     if python is None:
-        print("RecSim is left out: run python -m benchmarks.peers.setup", file=sys.stderr)
+        print("RecSim is left out: run make bench-peers", file=sys.stderr)
     rows, ratios = run(cases, python, *((0.15, 2) if args.quick else (2.0, 5)))
     body = report(rows, ratios)
-    out = args.out or (None if args.quick else RESULTS / "env_speed.json")
-    if out:
-        write_result(out, body)
-    print(json.dumps(body, indent=2) if args.json else _table(rows, ratios))
-    return 0
+    return finish("env_speed", body, args, _table(rows, ratios))
 
 
 def _table(rows: list[Row], ratios: list[Ratio]) -> str:
     lines = [f"{'environment':40} {'face':10} {'B':>6} {'steps/s':>14}"]
     lines += [f"{row.env:40} {row.face:10} {row.B:6} {row.steps_per_s:14,.0f}" for row in rows]
-    lines += [f"{r.env} / {r.peer} at B = {r.B}: {r.median:.2f} ({r.min:.2f} to {r.max:.2f})" for r in ratios]
-    return "\n".join(lines)
+    return "\n".join([*lines, *map(str, ratios)])
 
 
 if __name__ == "__main__":

@@ -17,19 +17,16 @@ machine does hits both; each with one thread and with two. With two, a step wait
 work that is no gain but a loss.
 """
 
-import argparse
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmarks.measure import RESULTS, machine, paired, rate, write_result
+from benchmarks.measure import finish, machine, options, paired, rate
 from recgym.agents.base import RandomPolicy
 from recgym.arrays import set_rows, take_rows
 from recgym.envs.short_video import task
@@ -43,7 +40,6 @@ from recgym.types import Response
 __all__ = ["main", "members"]
 
 B, SLATE, MEMBERS, AHEAD = 4096, 6, 8, 16
-TARGET_STEPS, TARGET_COST = 50_000, 1.6
 
 
 def members(users: int = 100) -> tuple[FittedSimulator, ...]:
@@ -122,8 +118,7 @@ def run(fitted: tuple[FittedSimulator, ...], seconds: float, repeats: int) -> di
         "loop": partial(_stepper, together, loop),
     }
     rows: list[dict[str, Any]] = []
-    ratios, claims = [], []
-    speeds: dict[int, list[float]] = {}
+    ratios: list[dict[str, Any]] = []
     for threads in (1, 2):
         for name, make in makers.items():
             ratio = paired(
@@ -136,42 +131,17 @@ def run(fitted: tuple[FittedSimulator, ...], seconds: float, repeats: int) -> di
             row = {"model": name, "B": B, "threads": threads, "steps_per_s": sorted(ratio.theirs)[repeats // 2]}
             rows.append(row)
             if name == "set":
-                speeds[threads] = sorted(ratio.ours)
-                rows.append(row | {"model": "one", "steps_per_s": speeds[threads][repeats // 2]})
-                price = sorted(x / y for x, y in zip(ratio.ours, ratio.theirs, strict=True))
-                claims.append(
-                    _claim(f"price of a set of {MEMBERS} over one, {threads} thread(s)", price, TARGET_COST, False)
-                )
-    # A user of two cores may use one: where something else wants the other, that is the faster.
-    best = max(speeds.values(), key=lambda found: found[repeats // 2])
-    claims.append(_claim("user-steps a second of one simulator", best, TARGET_STEPS, True))
-    return machine() | {"rows": rows, "ratios": ratios, "claims": claims}
-
-
-def _claim(claim: str, values: list[float], target: float, at_least: bool) -> dict[str, Any]:
-    """What was found, sorted, against a target that the median must reach."""
-    median = values[len(values) // 2]
-    holds = median >= target if at_least else median <= target
-    return {
-        "claim": f"{claim}: at {'least' if at_least else 'most'} {target:g}",
-        "value": median, "low": values[0], "high": values[-1], "reference": target, "holds": holds,
-    }  # fmt: skip
+                rows.append(row | {"model": "one", "steps_per_s": sorted(ratio.ours)[repeats // 2]})
+    return machine() | {"rows": rows, "ratios": ratios}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; a full run is kept in ``benchmarks/results/learned_speed.json``."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.learned_speed", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument("--quick", action="store_true", help="rough; written nowhere unless --out is given")
-    parser.add_argument("--out", type=Path, help="where to write the result")
+    parser = options("learned_speed", __doc__)
     args = parser.parse_args(arguments)
     fitted = members(20 if args.quick else 100)
     body = run(fitted, *((0.3, 3) if args.quick else (2.0, 7)))
-    out = args.out or (None if args.quick else RESULTS / "learned_speed.json")
-    if out:
-        write_result(out, body)
-    print(json.dumps(body, indent=2) if args.json else _table(body))
-    return 0
+    return finish("learned_speed", body, args, _table(body))
 
 
 def _table(body: dict[str, Any]) -> str:

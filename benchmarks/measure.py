@@ -1,7 +1,10 @@
 """What every benchmark shares: timing, fair comparison with a peer, and the record of where a figure comes from."""
 
+import argparse
+import json
 import os
 import platform
+import resource
 import statistics
 import sys
 import time
@@ -13,9 +16,13 @@ from typing import Any, Literal
 
 import torch
 
+from benchmarks.aims import claims_of
 from recgym.files import check_writable, write_json
 
-__all__ = ["RESULTS", "Face", "Ratio", "Row", "machine", "paired", "rate", "report", "write_result"]
+__all__ = [
+    "RESULTS", "Face", "Ratio", "Row",
+    "finish", "machine", "options", "paired", "rate", "report", "write_result",
+]  # fmt: skip
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -62,6 +69,9 @@ class Ratio:
     min: float
     median: float
     max: float
+
+    def __str__(self) -> str:
+        return f"{self.env}, B {self.B}, over {self.peer}: {self.median:.2f} ({self.min:.2f} to {self.max:.2f})"
 
 
 def rate(call: Callable[[], int], seconds: float) -> float:
@@ -143,6 +153,41 @@ def machine(packages: tuple[str, ...] = ("recgym", "gymnasium", "numpy", "torch"
 def report(rows: list[Row], ratios: list[Ratio]) -> dict[str, Any]:
     """The body of a result file: :func:`machine`, then ``rows`` and ``ratios``."""
     return machine() | {"rows": [asdict(row) for row in rows], "ratios": [asdict(ratio) for ratio in ratios]}
+
+
+def options(name: str, doc: str | None) -> argparse.ArgumentParser:
+    """The flags that every benchmark has: ``--json``, ``--quick`` and ``--out``.
+
+    Args:
+        name: of the benchmark's module.
+        doc: its docstring.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("--quick", action="store_true", help="rough, and written nowhere unless --out is given")
+    parser.add_argument("--out", type=Path, help=f"where the result goes; by default benchmarks/results/{name}.json")
+    return parser
+
+
+def finish(name: str, body: dict[str, Any], args: argparse.Namespace, table: str) -> int:
+    """Hold a result against the aims, write it and print it; returns 0.
+
+    Args:
+        name: of the benchmark.
+        body: what was found; gets ``claims``, see :mod:`benchmarks.aims`, and ``process_peak_gib``, the most memory
+            that the process has held, PyTorch and all.
+        args: of :func:`options`.
+        table: what is printed without ``--json``.
+    """
+    claims = claims_of(name, body)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB on Linux
+    body = body | {"process_peak_gib": round(peak, 3), "claims": [asdict(claim) for claim in claims]}
+    if not args.quick or args.out:
+        write_result(args.out or RESULTS / f"{name}.json", body)
+    print(json.dumps(body, indent=2) if args.json else "\n".join([table, *map(str, claims)]))
+    return 0
 
 
 def write_result(path: Path, body: dict[str, Any]) -> None:

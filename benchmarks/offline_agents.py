@@ -7,23 +7,20 @@ Whole updates are timed: drawing windows, forward, backward, optimiser. Ratios c
 peer, ...).
 """
 
-import argparse
 import importlib
 import importlib.util
-import json
 import logging
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.measure import RESULTS, Ratio, machine, paired, write_result
+from benchmarks.measure import Ratio, finish, machine, options, paired
 from benchmarks.plain_dt import PlainDT, PlainWindows
 from recgym.agents import RandomPolicy
 from recgym.agents.decision_transformer import CoreConfig, DTConfig
@@ -136,13 +133,10 @@ def measure(updates: int, repeats: int, core: CoreConfig = CORE) -> list[Ratio]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and write the result; returns 0."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.offline_agents", description=__doc__)
+    parser = options("offline_agents", __doc__)
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--updates", type=int, default=10, help="of each timed run")
     parser.add_argument("--repeats", type=int, default=5, help="pairs of runs")
-    parser.add_argument("--quick", action="store_true", help="a few seconds, written nowhere; figures mean little")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--out", type=Path, help="where the result goes")
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
     if args.quick:
@@ -150,14 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         ratios = measure(args.updates, args.repeats)
     body = machine(("recgym", "torch", "numpy", "d3rlpy")) | {"rows": [], "ratios": [asdict(r) for r in ratios]}
-    if not args.quick or args.out:
-        write_result(args.out or RESULTS / "offline_agents.json", body)
-    if args.json:
-        print(json.dumps(body, indent=2))
-    else:
-        for ratio in ratios:
-            print(f"{ratio.env} against {ratio.peer}: {ratio.median:.2f} ({ratio.min:.2f} to {ratio.max:.2f})")
-    return 0
+    return finish("offline_agents", body, args, "\n".join(map(str, ratios)))
 
 
 if __name__ == "__main__":

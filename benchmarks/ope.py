@@ -8,10 +8,10 @@ timed on the same rounds in turn with ours, and its values must be ours; it draw
 same.
 """
 
-import argparse
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import RESULTS, Ratio, machine, paired, write_result
+from benchmarks.measure import Ratio, finish, machine, options, paired
+from benchmarks.peers.environments import BANDITS, DEFAULT_ROOT
 from benchmarks.peers.run_obp import rounds
 from recgym.ope import DR, IPW, SNIPW, Bootstrap, Estimator, LoggedRounds, value_of
 from recgym.seeding import make_generator
@@ -130,33 +131,25 @@ def _obp(python: Path, n: int, resamples: int) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and write the result; returns 0."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ope", description=__doc__)
-    parser.add_argument("--obp", type=Path, help="python of an environment that has Open Bandit Pipeline")
+    parser = options("ope", __doc__)
+    parser.add_argument("--peers", type=Path, default=DEFAULT_ROOT, help="folder of the peers' environments")
     parser.add_argument("--rounds", type=int, default=1_000_000)
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="a second, written nowhere; figures mean little")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--out", type=Path, help="where the result goes")
     args = parser.parse_args(arguments)
+    python = BANDITS.find(args.peers)
+    if python is None:
+        print("peers are left out: run make bench-peers", file=sys.stderr)
     n, resamples, repeats = (20_000, 50, 1) if args.quick else (args.rounds, args.resamples, args.repeats)
     data = rounds(n)
     rows = timings(data, resamples, repeats)
-    ratios = beside_obp(args.obp, data, resamples, repeats) if args.obp else []
+    ratios = beside_obp(python, data, resamples, repeats) if python else []
     body = machine(("recgym", "numpy", "scipy")) | {
         "rows": [asdict(row) for row in rows],
         "ratios": [asdict(ratio) for ratio in ratios],
     }
-    if not args.quick or args.out:
-        write_result(args.out or RESULTS / "ope.json", body)
-    if args.json:
-        print(json.dumps(body, indent=2))
-    else:
-        for row in rows:
-            print(f"{row.what:40} {row.seconds:9.3f} s")
-        for ratio in ratios:
-            print(f"{ratio.env} against {ratio.peer}: {ratio.median:.2f} ({ratio.min:.2f} to {ratio.max:.2f})")
-    return 0
+    lines = [f"{row.what:40} {row.seconds:9.3f} s" for row in rows]
+    return finish("ope", body, args, "\n".join([*lines, *map(str, ratios)]))
 
 
 if __name__ == "__main__":

@@ -8,17 +8,14 @@ timed is a rollout and its updates. sb3-contrib steps the same batch of users th
 :class:`recgym.envs.SB3VecEnv`, so that the difference lies in the learner alone.
 """
 
-import argparse
-import json
 import time
-from pathlib import Path
 
 import torch
 from sb3_contrib import RecurrentPPO as PeerPPO
 from stable_baselines3.common.logger import Logger
 from torch import nn
 
-from benchmarks.measure import RESULTS, Row, paired, report, write_result
+from benchmarks.measure import Row, finish, options, paired, report
 from recgym.agents import RecurrentPPO, RecurrentPPOConfig
 from recgym.envs import SB3VecEnv
 from recgym.envs.long_term_satisfaction import task
@@ -55,23 +52,13 @@ def theirs(rounds: int) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; a full run is kept in ``benchmarks/results/recurrent_ppo.json``."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.recurrent_ppo", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument("--quick", action="store_true", help="one round; written nowhere unless --out is given")
-    parser.add_argument("--out", type=Path, help="where to write the result")
+    parser = options("recurrent_ppo", __doc__)
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
     rounds, repeats = (1, 1) if args.quick else (3, 3)
     ratio = paired(NAME, "sb3-contrib", USERS, lambda: ours(rounds), lambda: theirs(rounds), repeats)
     body = report([Row(NAME, "core", USERS, max(ratio.ours))], [ratio])
-    out = args.out or (None if args.quick else RESULTS / "recurrent_ppo.json")
-    if out is not None:
-        write_result(out, body)
-    if args.json:
-        print(json.dumps(body))
-    else:
-        print(f"recgym {max(ratio.ours):,.0f} steps/s, sb3-contrib {max(ratio.theirs):,.0f}, ratio {ratio.median:.2f}")
-    return 0
+    return finish("recurrent_ppo", body, args, f"{max(ratio.ours):,.0f} user-steps/s; {ratio}")
 
 
 if __name__ == "__main__":

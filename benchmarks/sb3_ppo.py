@@ -9,17 +9,14 @@ Torch runs on one thread: networks of this size gain little from a second, and t
 speed collapse as soon as another process takes a core.
 """
 
-import argparse
-import json
 import statistics
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.measure import RESULTS, machine, write_result
+from benchmarks.measure import finish, machine, options
 from recgym.agents import ActionSpec, Policy, PPOConfig, RandomPolicy, SB3Agent
 from recgym.envs import Task
 from recgym.envs.long_term_satisfaction import task as long_term_satisfaction
@@ -71,12 +68,7 @@ def measure(task: Task, seed: int, steps: int, users: int) -> Run:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; a full run is kept in ``benchmarks/results/sb3_ppo.json``."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sb3_ppo", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument(
-        "--quick", action="store_true", help="one short training; written nowhere unless --out is given"
-    )
-    parser.add_argument("--out", type=Path, help="where to write the result")
+    parser = options("sb3_ppo", __doc__)
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
     seeds, steps, users = ((0,), 100_000, 512) if args.quick else ((0, 1, 2), 2_500_000, 8192)
@@ -93,11 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
         "known_answers": KNOWN_ANSWERS,
         "runs": [asdict(run) for run in runs],
     }
-    out = args.out or (None if args.quick else RESULTS / "sb3_ppo.json")
-    if out:
-        write_result(out, body)
-    print(json.dumps(body, indent=2) if args.json else _table(runs, body["random"]))
-    return 0
+    return finish("sb3_ppo", body, args, _table(runs, body["random"]))
 
 
 def _table(runs: list[Run], random: dict[str, float]) -> str:

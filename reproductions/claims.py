@@ -38,6 +38,10 @@ class Claim:
     reference: float
     holds: bool
 
+    def __str__(self) -> str:
+        mark = "holds" if self.holds else "FAILS"
+        return f"{mark}: {self.claim}: {self.value:.4g} [{self.low:.4g}, {self.high:.4g}] against {self.reference:g}"
+
 
 def at_least(claim: str, values: Sequence[float], reference: float) -> Claim:
     """That a mean over seeds is at least a reference (Student's t over seeds; the mean itself is compared)."""
@@ -91,9 +95,5 @@ def write_result(
         },
     )
     for claim in claims:
-        mark = "holds" if claim.holds else "FAILS"
-        print(
-            f"{mark}: {claim.claim}: {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}] against {claim.reference:g}",
-            file=sys.stderr,
-        )
+        print(claim, file=sys.stderr)
     return all(claim.holds for claim in claims)

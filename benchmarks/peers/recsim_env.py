@@ -1,8 +1,8 @@
-"""RecSim as a peer: where its environment lies, and how its speed is asked for.
+"""RecSim as a peer: how its speed is asked for.
 
 RecSim is PyPI's ``recsim`` without its dependencies, in a virtual environment of its own; the modules in
 :mod:`benchmarks.peers.standins` take the place of the libraries that stepping does not use. RecSim's own code is
-untouched. ``python -m benchmarks.peers.setup`` makes the environment.
+untouched.
 """
 
 import json
@@ -11,14 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from recgym.files import read_json
-
-__all__ = ["DEFAULT_ROOT", "MARKER", "PEERS", "REQUIREMENTS", "RecSimCase", "find_python", "python_of", "versions"]
-
-DEFAULT_ROOT = Path(__file__).resolve().parents[2] / ".venv-peers"
-MARKER = "recsim-peer.json"
-REQUIREMENTS = ("recsim==0.2.4", "numpy==2.3.5", "six==1.17.0")
-"""RecSim asks for any numpy; on this one it is as fast as on numpy 1 or faster."""
+__all__ = ["PEERS", "RecSimCase"]
 
 _RUNNER = Path(__file__).resolve().parent / "run_recsim.py"
 
@@ -43,7 +36,7 @@ class RecSimCase:
         """Time the environment in a process of its own, one user, random policy, on one thread.
 
         Args:
-            python: the interpreter of the peer environment, see :func:`find_python`.
+            python: the interpreter of the peer environment, see :data:`benchmarks.peers.environments.RECSIM`.
             seconds: how long to time, after a warm-up of a tenth of that.
 
         Raises:
@@ -63,21 +56,3 @@ PEERS = (
     RecSimCase("recsim/InterestEvolution(10, 2)", "interest_evolution", candidates=10, slate=2),
     RecSimCase("recsim/InterestEvolution(100, 5)", "interest_evolution", candidates=100, slate=5),
 )
-
-
-def python_of(root: Path) -> Path:
-    """The interpreter of the virtual environment at ``root``, whether or not it exists."""
-    return root / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-
-
-def versions() -> dict[str, str]:
-    """The packages of the peer environment and their versions."""
-    return dict(requirement.split("==") for requirement in REQUIREMENTS)
-
-
-def find_python(root: Path = DEFAULT_ROOT) -> Path | None:
-    """The interpreter of a peer environment that is complete and of the right versions, else None."""
-    marker, python = root / MARKER, python_of(root)
-    if not (marker.is_file() and python.is_file()):
-        return None
-    return python if read_json(marker) == versions() else None

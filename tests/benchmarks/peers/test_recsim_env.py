@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.peers.recsim_env import MARKER, PEERS, RecSimCase, find_python, python_of, versions
-from recgym.files import write_json
+from benchmarks.peers.environments import RECSIM
+from benchmarks.peers.recsim_env import PEERS, RecSimCase
 
 # Counts what RecSim does over whole episodes, to prove that nothing of it is skipped behind the stand-ins.
 _EPISODES = """
@@ -28,32 +28,10 @@ print(json.dumps(out))
 
 @pytest.fixture(scope="module")
 def peer_python() -> Path:
-    python = find_python()
+    python = RECSIM.find()
     if python is None:
-        pytest.skip("the peer environment is absent; python -m benchmarks.peers.setup makes it")
+        pytest.skip("the peer environment is absent; make bench-peers makes it")
     return python
-
-
-def _fake_environment(root: Path, content: object) -> None:
-    python_of(root).parent.mkdir(parents=True)
-    python_of(root).touch()
-    write_json(root / MARKER, content)
-
-
-def test_a_complete_environment_is_found(tmp_path: Path) -> None:
-    _fake_environment(tmp_path, versions())
-    assert find_python(tmp_path) == python_of(tmp_path)
-
-
-def test_other_versions_are_not_taken(tmp_path: Path) -> None:
-    _fake_environment(tmp_path, versions() | {"recsim": "0.2.3"})
-    assert find_python(tmp_path) is None
-
-
-def test_an_interrupted_environment_is_not_taken(tmp_path: Path) -> None:
-    _fake_environment(tmp_path, versions())
-    (tmp_path / MARKER).unlink()
-    assert find_python(tmp_path) is None
 
 
 def test_a_failing_peer_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""All benchmarks, one after the other, each in a process of its own: ``python -m benchmarks.together --json``.
+
+Every result goes to ``benchmarks/results``; what they say of the aims (:mod:`benchmarks.aims`) is gathered in
+``benchmarks/results/bench.json``, with the speed of each and the most memory it held. A benchmark that fails is
+reported and does not stop the others. Exit status 1 if an aim is missed or a benchmark failed.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.aims import AIMS
+from benchmarks.measure import RESULTS, machine, write_result
+
+__all__ = ["main", "run"]
+
+
+def run(name: str, quick: bool, out: Path) -> dict[str, Any]:
+    """Run one benchmark in a process of its own.
+
+    Args:
+        name: of its module.
+        quick: rough figures in seconds.
+        out: gets its result.
+
+    Returns:
+        ``name``, ``seconds`` and either the result's ``claims`` and ``process_peak_gib``, or ``error``, its last line.
+    """
+    start = time.perf_counter()
+    command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", "--out", str(out)]
+    done = subprocess.run(
+        [*command, "--quick"] if quick else command, cwd=Path(__file__).resolve().parents[1], text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")},
+    )  # fmt: skip
+    row: dict[str, Any] = {"name": name, "seconds": round(time.perf_counter() - start, 1)}
+    if done.returncode != 0:
+        return row | {"error": (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]}
+    body = json.loads(out.read_text(encoding="utf-8"))
+    return row | {"process_peak_gib": body["process_peak_gib"], "claims": body["claims"]}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmarks; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.together", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("only", nargs="*", metavar="NAME", help=f"some of {', '.join(AIMS)}")
+    parser.add_argument("--quick", action="store_true", help="rough, and written nowhere unless --out is given")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--out", type=Path, help="where the gathered result goes")
+    args = parser.parse_args(arguments)
+    unknown = sorted(set(args.only) - set(AIMS))
+    if unknown:
+        parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(AIMS)}")
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in args.only or AIMS:
+            rows.append(run(name, args.quick, (Path(scratch) if args.quick else RESULTS) / f"{name}.json"))
+            if not args.json:
+                _show(rows[-1])
+    claims = [{"benchmark": row["name"], **claim} for row in rows for claim in row.get("claims", ())]
+    body = machine() | {"name": "bench", "rows": [_without_claims(row) for row in rows], "claims": claims}
+    if args.out or not (args.quick or args.only):
+        write_result(args.out or RESULTS / "bench.json", body)
+    if args.json:
+        print(json.dumps(body, indent=2))
+    return int(any("error" in row for row in rows) or not all(claim["holds"] for claim in claims))
+
+
+def _without_claims(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != "claims"}
+
+
+def _show(row: dict[str, Any]) -> None:
+    if "error" in row:
+        print(f"{row['name']}: {row['error']} ({row['seconds']} s)")
+        return
+    print(f"{row['name']}: {row['seconds']} s, {row['process_peak_gib']:.2f} GiB at the most")
+    for claim in row["claims"]:
+        mark = "holds" if claim["holds"] else "MISSED"
+        print(f"  {mark}: {claim['claim']}: {claim['value']:.4g} against {claim['reference']:g}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
