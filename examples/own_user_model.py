@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import torch
-from torch import Generator, Tensor
 
 from recgym.agents import RandomPolicy
 from recgym.data import Channel, ChannelKind, FeedbackSchema
@@ -11,11 +10,11 @@ from recgym.envs import ChannelReward, Task
 from recgym.evaluation import action_spec, rollout
 from recgym.simulators import Observed, UserModel
 from recgym.testing import check_user_model
-from recgym.types import Response
+from recgym.types import Generator, Response
 
 
 class Mood(NamedTuple):
-    boredom: Tensor
+    boredom: torch.Tensor
 
 
 class BoredUsers(UserModel[Mood]):
@@ -30,29 +29,29 @@ class BoredUsers(UserModel[Mood]):
             return self
         raise ValueError(f"BoredUsers live on the CPU, found device={device!r}")
 
-    def sample_users(self, n: int, generator: Generator, rows: Tensor | None = None) -> Mood:
+    def sample_users(self, n: int, generator: Generator, rows: torch.Tensor | None = None) -> Mood:
         return Mood(torch.rand(n, generator=generator))
 
-    def expected(self, state: Mood, slate: Tensor) -> Response:
+    def expected(self, state: Mood, slate: torch.Tensor) -> Response:
         chance = self.item_features[slate[:, :1]] / (1 + state.boredom[:, None, None])
         return Response(torch.cat([chance, torch.zeros(*slate[:, 1:].shape, 1)], 1))  # the first position is looked at
 
-    def respond(self, state: Mood, slate: Tensor, generator: Generator) -> Response:
+    def respond(self, state: Mood, slate: torch.Tensor, generator: Generator) -> Response:
         return Response(torch.bernoulli(self.expected(state, slate).feedback, generator=generator))
 
-    def advance(self, state: Mood, slate: Tensor, response: Response, generator: Generator) -> Mood:
+    def advance(self, state: Mood, slate: torch.Tensor, response: Response, generator: Generator) -> Mood:
         return Mood(torch.where(response.feedback[:, 0, 0] > 0, state.boredom / 2, state.boredom + 0.5))
 
-    def has_left(self, state: Mood) -> Tensor:
+    def has_left(self, state: Mood) -> torch.Tensor:
         return state.boredom > 3
 
-    def step_seconds(self, state: Mood, slate: Tensor, response: Response) -> Tensor:
+    def step_seconds(self, state: Mood, slate: torch.Tensor, response: Response) -> torch.Tensor:
         return torch.ones_like(state.boredom)
 
-    def return_gap(self, state: Mood, generator: Generator) -> Tensor:
+    def return_gap(self, state: Mood, generator: Generator) -> torch.Tensor:
         return torch.full_like(state.boredom, torch.inf, dtype=torch.float64)
 
-    def come_back(self, state: Mood, gap_s: Tensor, generator: Generator) -> Mood:
+    def come_back(self, state: Mood, gap_s: torch.Tensor, generator: Generator) -> Mood:
         return Mood(torch.zeros_like(state.boredom))
 
     def observe(self, state: Mood) -> Observed:
@@ -62,5 +61,5 @@ class BoredUsers(UserModel[Mood]):
 if __name__ == "__main__":
     check_user_model(BoredUsers())
     task = Task(BoredUsers(), ChannelReward(BoredUsers.schema, {"click": 1.0}), horizon=100)
-    result = rollout(RandomPolicy(action_spec(task)), task, users=1000, seeds=(0, 1, 2)).summary()
-    print(f"random items: {result['return']:.1f} clicks in {result['session_length']:.1f} steps of a session")
+    played = rollout(RandomPolicy(action_spec(task)), task, users=1000)
+    print(f"random items bring {played.episodes.reward.mean():.2f} clicks a session")
