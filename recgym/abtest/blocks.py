@@ -38,7 +38,7 @@ def in_blocks(
         replications: in all.
         workers: processes (1 for none beside this one), or others.
     """
-    pieces = enumerate(block_sizes(replications))
+    pieces = list(enumerate(block_sizes(replications)))
     return workers_of(workers).map(_one, (work, setup), pieces)
 
 

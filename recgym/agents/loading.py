@@ -15,6 +15,7 @@ from recgym.agents.sb3.configs import AnyConfig as AnySB3Config
 from recgym.agents.sim2rec import Sim2RecConfig
 from recgym.agents.slateq import SlateQConfig
 from recgym.envs.task import Task
+from recgym.progress import Progress
 
 __all__ = [
     "CONFIGS",
@@ -77,7 +78,12 @@ class Agent(Protocol):
         ...
 
     def learn(
-        self, total_steps: int, *, folder: Path | None = None, checkpoint_every: int = ..., progress: bool = False
+        self,
+        total_steps: int,
+        *,
+        folder: Path | None = None,
+        checkpoint_every: int = ...,
+        progress: Progress | None = None,
     ) -> LearningCurve:
         """Learn until ``total_steps`` user-steps in all; a folder gets checkpoints on the way."""
         ...

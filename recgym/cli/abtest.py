@@ -40,10 +40,12 @@ from recgym.cli.abtest_parts import (
 )
 from recgym.cli.arms import named_arms, policies
 from recgym.cli.common import console, jsonable, print_json, table
+from recgym.cli.progress import Watched
 from recgym.cli.sharing import shared
 from recgym.cli.train import env_settings
 from recgym.envs import Task, make_task
 from recgym.files import check_writable, write_json
+from recgym.progress import Bars, Progress, Tick
 from recgym.report import abtest_report, write_report
 from recgym.workers import Workers
 
@@ -100,7 +102,7 @@ class ABTest:
         ray: auto for a Ray of this machine, or HOST:PORT of a cluster, to share them with. The results stay the same.
         out: folder that gets result.json and report.html.
         json: print one JSON object in place of a table.
-        quiet: no remarks.
+        quiet: no remarks and no progress.
     """
 
     env: str
@@ -143,8 +145,8 @@ class ABTest:
         named = named_arms(self.arms)
         arms = policies(named, task, self.seed)
         err.print(f"simulating {self._size:,} users of each arm", markup=False)
-        with shared(self.ray, self.workers) as workers:
-            result = jsonable({"env": self.env, "arms": named, **self._result(task, arms, workers)})
+        with shared(self.ray, self.workers) as workers, Bars(err) as bars:
+            result = jsonable({"env": self.env, "arms": named, **self._result(task, arms, workers, bars)})
         if self.out is not None:
             write_json(self.out / "result.json", result)
             write_report(abtest_report(result), self.out / "report.html")
@@ -158,21 +160,24 @@ class ABTest:
     def _size(self) -> int:
         return self.pool or min(self.users, _POOL)
 
-    def _result(self, task: Task, arms: Mapping[str, Arm], workers: Workers) -> dict[str, Any]:
+    def _result(self, task: Task, arms: Mapping[str, Arm], workers: Workers, progress: Progress) -> dict[str, Any]:
         metrics = pick_metrics(task, self.metrics)
         guarded = guardrails(self.guardrails, metrics)
         start = time.perf_counter()
         trend = []
         if self.novelty:
+            progress(Tick("following the novelty of arms"))
             trend = novelty_part(arms, task, metrics[0].name, self.novelty, self._size, self.seed)
         pools = simulate_arms(
             arms, task, self._size, metrics=metrics, seed=self.seed, common=self.common, pre_steps=self.pre_steps,
-            among=self.among, max_steps=self.max_steps, workers=workers,
+            among=self.among, max_steps=self.max_steps,
+            workers=Watched(workers, progress, "simulating users"),
         )  # fmt: skip
         pools = pools.adjusted() if self.pre_steps else pools
         middle = time.perf_counter()
+        drawing = Watched(workers, progress, "drawing experiments")
         drawn = (
-            self._adaptive(pools, workers) if self.allocation in BANDITS else self._replicated(pools, guarded, workers)
+            self._adaptive(pools, drawing) if self.allocation in BANDITS else self._replicated(pools, guarded, drawing)
         )
         return {
             "users": self.users, "pool": pools.users,

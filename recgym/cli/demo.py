@@ -15,6 +15,7 @@ from recgym.data import read_log
 from recgym.evaluation.embedded import embedded_log
 from recgym.evaluation.pipeline import PipelineConfig, Truth, run_pipeline
 from recgym.files import check_writable, write_json
+from recgym.progress import Bars
 from recgym.report import demo_report, write_report
 
 __all__ = ["Demo"]
@@ -40,6 +41,7 @@ class Demo:
         quick: a tenth of the training and evaluation.
         seed: root seed.
         threads: threads of torch.
+        quiet: no remarks and no progress.
     """
 
     out: Path
@@ -50,6 +52,7 @@ class Demo:
     quick: bool = False
     seed: int = 0
     threads: Annotated[int, tyro.conf.arg(help="Threads of torch; more than one pays only on an idle machine.")] = 1
+    quiet: bool = False
 
     def run(self) -> int:
         """Do it; 0 if all went well. A simulator that fails its gate is reported, not an error of the demo."""
@@ -62,7 +65,7 @@ class Demo:
             raise ValueError(f"--threads must be at least 1, found {self.threads}")
         check_writable(self.out)
         torch.set_num_threads(self.threads)
-        say = console(self.json)
+        say = console(self.quiet)
         config = PipelineConfig(seed=self.seed)
         if self.quick:
             config = replace(config, train_steps=config.train_steps // 10, users=128, seeds=(0, 1, 2))
@@ -74,7 +77,8 @@ class Demo:
             say.print(f"Reading {self.data}")
             log, truth = read_log(self.data, self.format, columns=self.columns), None
         read_seconds = time.perf_counter() - start
-        result = run_pipeline(log, self.out, config, truth, say.print)
+        with Bars(say) as bars:
+            result = run_pipeline(log, self.out, config, truth, say.print, bars)
         result["dataset"] |= {"format": self.format or "embedded", "embedded": truth is not None}
         result["seconds"] = {"read": round(read_seconds, 2), **result["seconds"]}
         result["seconds"]["total"] = round(time.perf_counter() - start, 2)

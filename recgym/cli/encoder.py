@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -13,11 +14,13 @@ from rich.console import Console
 
 from recgym.cli.common import console, flag_value, print_json, table
 from recgym.data import consumed_events, gather_events, read_log
+from recgym.encoders.fit import Epoch
 from recgym.encoders.models import MODELS, AnyModelConfig, load_encoder
 from recgym.encoders.retrieval import ItemRetriever
 from recgym.evaluation.encoders import EncoderSplit, encoder_split, fit_encoder, with_items_of
 from recgym.evaluation.ranking import RankingReport, SeenItems, evaluate_ranking
 from recgym.files import check_replaceable, check_writable
+from recgym.progress import Bars, Progress, Tick
 
 __all__ = ["Evaluate", "Fit", "Recommend"]
 
@@ -43,7 +46,7 @@ class Fit(Generic[Config]):
         seed: Root seed.
         threads: Threads of torch.
         json: Print one JSON object in place of a table.
-        quiet: No remarks.
+        quiet: No remarks and no progress.
     """
 
     data: Path
@@ -81,23 +84,25 @@ class Fit(Generic[Config]):
         check_replaceable(self.out, "encoder.json")
         check_writable(self.out.parent)
         say = console(self.quiet)
-        log = read_log(self.data, self.format, columns=self.columns)
-        split = encoder_split(log, self.by_time)
-        seen = SeenItems.KEPT if self.keep_seen else SeenItems.MASKED
-        say.print(
-            f"Fitting {self.model} to {split.train.n_rows:,} rows of {log.n_users:,} users and {log.n_items:,} items",
-            markup=False,
-        )
-        encoder, _ = fit_encoder(
-            self.model, self.settings, split, self.seed, protocol=lambda queries: queries.protocol(seen=seen),
-            progress=lambda epoch: say.print(
-                f"epoch {epoch.number}: loss {epoch.loss:.4f}, validation NDCG@10 {epoch.validation:.4f}, "
-                f"{epoch.seconds:.1f} s"
-            ),
-        )  # fmt: skip
-        encoder.save(self.out)
-        say.print(f"wrote {self.out}", markup=False)
-        _show(evaluate_ranking(encoder.model, split.test, split.test.protocol(seen=seen), name=self.model), self.json)
+        with Bars(say) as bars:
+            bars(Tick(f"reading {self.data}"))
+            log = read_log(self.data, self.format, columns=self.columns)
+            split = encoder_split(log, self.by_time)
+            seen = SeenItems.KEPT if self.keep_seen else SeenItems.MASKED
+            say.print(
+                f"Fitting {self.model} to {split.train.n_rows:,} rows of {log.n_users:,} users and "
+                f"{log.n_items:,} items", markup=False,
+            )  # fmt: skip
+            bars(Tick("fitting"))
+            encoder, _ = fit_encoder(
+                self.model, self.settings, split, self.seed, protocol=lambda queries: queries.protocol(seen=seen),
+                progress=partial(_passed, say, bars),
+            )  # fmt: skip
+            encoder.save(self.out)
+            say.print(f"wrote {self.out}", markup=False)
+            bars(Tick("ranking"))
+            report = evaluate_ranking(encoder.model, split.test, split.test.protocol(seen=seen), name=self.model)
+        _show(report, self.json)
         return 0
 
 
@@ -114,6 +119,7 @@ class Evaluate:
             Cut the log as it was cut for fitting, or give behaviour that came later.
         keep_seen: Let items that a user has consumed be recommended again.
         json: Print one JSON object in place of a table.
+        quiet: No progress.
     """
 
     encoder: Path
@@ -123,14 +129,19 @@ class Evaluate:
     by_time: bool = False
     keep_seen: bool = False
     json: bool = False
+    quiet: bool = False
 
     def run(self) -> int:
         """Rank and print; returns the exit status 0."""
         encoder = load_encoder(self.encoder)
-        log = with_items_of(read_log(self.data, self.format, columns=self.columns), encoder)
-        split: EncoderSplit = encoder_split(log, self.by_time)
-        seen = SeenItems.KEPT if self.keep_seen else SeenItems.MASKED
-        _show(evaluate_ranking(encoder.model, split.test, split.test.protocol(seen=seen), name=encoder.name), self.json)
+        with Bars(console(self.quiet)) as bars:
+            bars(Tick(f"reading {self.data}"))
+            log = with_items_of(read_log(self.data, self.format, columns=self.columns), encoder)
+            split: EncoderSplit = encoder_split(log, self.by_time)
+            seen = SeenItems.KEPT if self.keep_seen else SeenItems.MASKED
+            bars(Tick("ranking"))
+            report = evaluate_ranking(encoder.model, split.test, split.test.protocol(seen=seen), name=encoder.name)
+        _show(report, self.json)
         return 0
 
 
@@ -182,6 +193,12 @@ class Recommend:
         else:
             table(["user", "items, the best first"], [[user, ", ".join(best)] for user, best in served.items()])
         return 0
+
+
+def _passed(say: Console, progress: Progress, epoch: Epoch) -> None:
+    found = "" if epoch.validation is None else f", validation NDCG@10 {epoch.validation:.4f}"
+    say.print(f"epoch {epoch.number}: loss {epoch.loss:.4f}{found}, {epoch.seconds:.1f} s")
+    progress(Tick("fitting", epoch.number, None, "epochs"))
 
 
 def _row(names: list[str], name: str) -> int:

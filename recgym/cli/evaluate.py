@@ -8,7 +8,8 @@ import tyro
 
 from recgym.agents.base import RandomPolicy
 from recgym.agents.loading import load_trained
-from recgym.cli.common import jsonable, print_json, table
+from recgym.cli.common import console, jsonable, print_json, table
+from recgym.cli.progress import Watched
 from recgym.cli.sharing import shared
 from recgym.cli.train import env_settings
 from recgym.envs import make_task
@@ -17,6 +18,7 @@ from recgym.evaluation.oracle import OneStepOracle
 from recgym.evaluation.rollout import rollout
 from recgym.evaluation.story import stories
 from recgym.files import check_writable, write_json
+from recgym.progress import Bars, Tick
 
 __all__ = ["Evaluate"]
 
@@ -39,6 +41,7 @@ class Evaluate:
         story: tell the stories of this many users of each policy, hidden state included, for people to look at in
             ``recgym view`` or ``recgym report``.
         json: print one JSON object in place of a table.
+        quiet: no progress.
     """
 
     env: str
@@ -52,6 +55,7 @@ class Evaluate:
     out: Path | None = None
     story: int = 0
     json: bool = False
+    quiet: bool = False
 
     def run(self) -> int:
         """Do it."""
@@ -69,21 +73,23 @@ class Evaluate:
         if not policies:
             raise ValueError(f"{self.env} takes preference vectors: give at least one trained agent with --agents")
         seeds = range(self.seeds)
-        with shared(self.ray, self.workers) as workers:
+        with shared(self.ray, self.workers) as workers, Bars(console(self.quiet)) as bars:
             results = {
                 name: rollout(
-                    policy, task, users=self.users, seeds=seeds, greedy=not self.sample, workers=workers
+                    policy, task, users=self.users, seeds=seeds, greedy=not self.sample,
+                    workers=Watched(workers, bars, f"evaluating {name}"),
                 ).summary()
                 for name, policy in policies.items()
-            }
+            }  # fmt: skip
+            if self.out is not None and self.story:
+                bars(Tick("telling stories"))
+                told = stories(policies, task, self.story, among=self.users, greedy=not self.sample)
+                write_json(self.out / "story.json", told)
         for name in results:
             results[name] |= {"oracle": True} if policies[name] is OneStepOracle else {}
         result = {"env": self.env, "env_kwargs": env_settings(self.env_kwargs), "policies": results}
         if self.out is not None:
             write_json(self.out / "result.json", jsonable(result))
-        if self.out is not None and self.story:
-            told = stories(policies, task, self.story, among=self.users, greedy=not self.sample)
-            write_json(self.out / "story.json", told)
         if self.json:
             print_json(result)
         else:

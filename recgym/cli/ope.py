@@ -22,6 +22,7 @@ from recgym.ope.intervals import Bootstrap
 from recgym.ope.logged import trajectories_of, with_behaviour
 from recgym.ope.magic import MAGIC
 from recgym.ope.sequential import NCIS, PDIS, SNPDIS, TIS, WDR, WIS, TrajectoryDM, TrajectoryDR
+from recgym.progress import Bars, Progress, Tick
 
 __all__ = ["Ope"]
 
@@ -49,7 +50,7 @@ class Ope:
         seed: root seed.
         out: folder that gets result.json.
         json: print one JSON object in place of tables.
-        quiet: no remarks on stderr.
+        quiet: no remarks and no progress on stderr.
     """
 
     log: Path
@@ -81,9 +82,11 @@ class Ope:
             "log": str(self.log), "name": store.problem.name, "steps": len(store), "episodes": len(store.episodes),
             "gamma": self.gamma, "logged_return": float(episode_returns(store).mean()), "policies": {},
         }  # fmt: skip
-        for name, policy in self._targets(store, task).items():
-            found = self._evaluate(store, policy)
-            result["policies"][name] = {"estimates": [each.to_json() for each in found]} | self._online(policy, task)
+        with Bars(console(self.quiet)) as bars:
+            for name, policy in self._targets(store, task).items():
+                found = self._evaluate(store, policy, name, bars)
+                online = self._online(policy, task, name, bars)
+                result["policies"][name] = {"estimates": [each.to_json() for each in found]} | online
         if self.out is not None:
             write_json(self.out / "result.json", result)
         if self.json:
@@ -103,13 +106,17 @@ class Ope:
             raise ValueError(f"{self.log} holds preference vectors: name at least one trained agent with --policies")
         return found
 
-    def _evaluate(self, store: TransitionStore, policy: Policy[Any]) -> tuple[OPEResult, ...]:
+    def _evaluate(
+        self, store: TransitionStore, policy: Policy[Any], name: str, progress: Progress
+    ) -> tuple[OPEResult, ...]:
         start: Any = policy.init_state(1, "cpu")
         model = None
         if self.model_updates and not len(start):
             model = fitted_q(
-                store, policy, gamma=self.gamma, greedy=self.greedy, updates=self.model_updates, seed=self.seed
-            )
+                store, policy, gamma=self.gamma, greedy=self.greedy, updates=self.model_updates, seed=self.seed,
+                progress=lambda tick: progress(tick._replace(stage=f"{tick.stage} of {name}")),
+            )  # fmt: skip
+        progress(Tick(f"judging {name}"))
         data = trajectories_of(
             store, policy, gamma=self.gamma, greedy=self.greedy,
             q=None if model is None else model.q, v=None if model is None else model.v,
@@ -120,9 +127,10 @@ class Ope:
         user = store.columns["user"][store.episodes[:, 0]]
         return evaluate(data, estimators, Bootstrap(resamples=self.resamples), self.seed, user)
 
-    def _online(self, policy: Policy[Any], task: Task | None) -> dict[str, Any]:
+    def _online(self, policy: Policy[Any], task: Task | None, name: str, progress: Progress) -> dict[str, Any]:
         if task is None:
             return {}
+        progress(Tick(f"simulating users of {name}"))
         played = rollout(
             policy, task, users=self.users, seeds=(self.seed + 1, self.seed + 2), greedy=self.greedy,
             max_steps=self.max_steps,

@@ -12,14 +12,14 @@ import tyro
 from recgym.agents.base import Policy, RandomPolicy, ScoredPolicy, popularity_scores
 from recgym.agents.loading import load_trained
 from recgym.agents.mixture import MixturePolicy
-from recgym.agents.sb3.learning import Bar
-from recgym.cli.common import print_json, table
+from recgym.cli.common import console, print_json, table
 from recgym.cli.sharing import shared
 from recgym.cli.train import env_settings
 from recgym.data.transitions import TransitionStore
 from recgym.envs import Task, make_task
 from recgym.evaluation import action_spec, record
 from recgym.files import check_replaceable, write_json
+from recgym.progress import Bars, Tick
 
 __all__ = ["Behaviour", "Record", "popularity"]
 
@@ -85,10 +85,11 @@ class Record:
         task = make_task(self.env, env_settings(self.env_kwargs))
         policy = self._policy(task)
         start = time.perf_counter()
-        with shared(self.ray, self.workers) as workers, Bar(self.steps, 0, not self.quiet) as bar:
+        with shared(self.ray, self.workers) as workers, Bars(console(self.quiet)) as bars:
+            bars(Tick("recording", 0, self.steps, "steps"))
             store = record(
-                policy, task, self.steps, self.out, seed=self.seed, max_steps=self.max_steps, progress=bar.update,
-                workers=workers,
+                policy, task, self.steps, self.out, seed=self.seed, max_steps=self.max_steps,
+                progress=lambda done: bars(Tick("recording", done, max(self.steps, done), "steps")), workers=workers,
             )  # fmt: skip
         result = self._result(store, time.perf_counter() - start)
         write_json(self.out / "record.json", result)

@@ -1,18 +1,30 @@
 """``recgym simulator``: fit simulated users to a log, and hold them against behaviour that they have not seen."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from recgym.cli.common import Cell, console, print_json, table
+from recgym.cli.common import Cell, console, jsonable, print_json, table
 from recgym.cli.simulator_set import set_report
 from recgym.data import InteractionLog, read_log, split_by_time, split_each_user
 from recgym.evaluation.fidelity import FidelityReport, GateConfig, check_fidelity
-from recgym.files import check_replaceable, check_writable
-from recgym.simulators.learned import FittedSimulator, SetConfig, fit, fit_set, record_gate, refine_adversarially
+from recgym.files import check_replaceable, check_writable, write_json
+from recgym.progress import Bars, Progress, Tick
+from recgym.simulators.learned import (
+    FittedSimulator,
+    LearnedConfig,
+    SetConfig,
+    fit,
+    fit_set,
+    record_gate,
+    refine_adversarially,
+)
 from recgym.simulators.learned.simulator_set import is_set, member_folders
+from recgym.simulators.learned.training import Epoch
 
 __all__ = ["Check", "Fit"]
 
@@ -33,6 +45,8 @@ class Fit:
         adversarial: Refine the fitted users against a discriminator of sessions; kept only where the log's tail is
             harder to tell from simulated sessions afterwards. Of a single simulator.
         gate: Thresholds of the check.
+        json: Print one JSON object in place of tables: what the check of the held-out part found, null without one.
+        quiet: No remarks and no progress.
     """
 
     data: Path
@@ -44,6 +58,8 @@ class Fit:
     members: int = 1
     adversarial: bool = False
     gate: GateConfig = field(default_factory=GateConfig)
+    json: bool = False
+    quiet: bool = False
 
     def run(self) -> int:
         """Write the simulator or set; returns the exit status: 1 if it was checked and failed its gate, else 0."""
@@ -52,56 +68,60 @@ class Fit:
         if self.members == 1:
             check_replaceable(self.out, "simulator.json")
         check_writable(self.out.parent)
-        say = console()
-        log = read_log(self.data, self.format, columns=self.columns)
-        train = log
-        if self.holdout:
-            split = split_each_user if log.time_unit == "order" else split_by_time
-            train = split(log, self.holdout).train
-        say.print(f"Fitting users to {train.n_rows:,} rows of {train.n_users:,} users and {train.n_items:,} items")
-        if self.members != 1:
-            return self._fit_set(train, log, say)
-        fitted = fit(
-            train,
-            seed=self.seed,
-            progress=lambda epoch: say.print(
-                f"pass {epoch.number}: loss {epoch.train_loss:.4f}, on the validation tail {epoch.validation_loss:.4f}"
-            ),
-        )
+        say = console(self.quiet)
+        with Bars(say) as bars:
+            bars(Tick(f"reading {self.data}"))
+            log = read_log(self.data, self.format, columns=self.columns)
+            train = log
+            if self.holdout:
+                split = split_each_user if log.time_unit == "order" else split_by_time
+                train = split(log, self.holdout).train
+            say.print(f"Fitting users to {train.n_rows:,} rows of {train.n_users:,} users and {train.n_items:,} items")
+            made = self._fit_one if self.members == 1 else self._fit_set
+            value = made(train, log, say, bars)
+            say.print(f"wrote {self.out}")
+        if self.json:
+            print_json({"out": str(self.out), "check": value})
+        elif value is not None:
+            _show(value)
+        return 0 if value is None or value["passed"] else 1
+
+    def _fit_one(
+        self, train: InteractionLog, log: InteractionLog, say: Console, progress: Progress
+    ) -> dict[str, Any] | None:
+        """Fit one simulator to a part of the log, and check it if the rest is held out."""
+        progress(Tick("fitting", 0, LearnedConfig().max_epochs, "passes"))
+        fitted = fit(train, seed=self.seed, progress=partial(_passed, say, progress, ""))
         if self.adversarial:
+            progress(Tick("refining"))
             fitted = refine_adversarially(
                 fitted, train, seed=self.seed,
                 progress=lambda c: say.print(f"round {c.number}: sessions are told apart with AUC {c.auc:.3f}"),
             )  # fmt: skip
         for note in fitted.report.notes:
             say.print(f"note: {note}")
-        report = check_fidelity(fitted, log, self.seed, gate=self.gate) if self.holdout else None
-        fitted = fitted if report is None else fitted.with_gate(report.failures)
-        fitted.save(self.out)
-        say.print(f"wrote {self.out}")
-        if report is None:
-            return 0
-        _show(report.to_json())
-        return 0 if report.passed else 1
+        if not self.holdout:
+            fitted.save(self.out)
+            return None
+        progress(Tick("checking"))
+        report = check_fidelity(fitted, log, self.seed, gate=self.gate)
+        fitted.with_gate(report.failures).save(self.out)
+        return report.to_json()
 
-    def _fit_set(self, train: InteractionLog, log: InteractionLog, say: Console) -> int:
+    def _fit_set(
+        self, train: InteractionLog, log: InteractionLog, say: Console, progress: Progress
+    ) -> dict[str, Any] | None:
         """Fit the members of a set to a part of the log, and check them if the rest is held out."""
         fit_set(
             train,
             SetConfig(self.members),
             self.seed,
             self.out,
-            lambda member, epoch: say.print(
-                f"member {member}, pass {epoch.number}: loss {epoch.train_loss:.4f}, on the validation tail "
-                f"{epoch.validation_loss:.4f}"
-            ),
+            lambda member, epoch: _passed(say, progress, f"member {member}, ", epoch),
         )
-        say.print(f"wrote {self.out}")
-        if not self.holdout:
-            return 0
-        value = set_report([_checked(folder, log, self.seed, self.gate, say) for folder in member_folders(self.out)])
-        _show(value)
-        return 0 if value["passed"] else 1
+        return (
+            _checked(member_folders(self.out), True, log, self.seed, self.gate, say, progress) if self.holdout else None
+        )
 
 
 @dataclass(frozen=True)
@@ -119,6 +139,8 @@ class Check:
         json: Print one JSON object instead of tables.
         seed: Root seed of the bootstrap.
         gate: Thresholds of the check.
+        out: Folder that gets result.json, for recgym report and recgym view.
+        quiet: No remarks and no progress.
     """
 
     simulator: Path
@@ -128,16 +150,24 @@ class Check:
     json: bool = False
     seed: int = 0
     gate: GateConfig = field(default_factory=GateConfig)
+    out: Path | None = None
+    quiet: bool = False
 
     def run(self) -> int:
         """Print the report; returns the exit status: 0 if the gate is passed, else 1."""
-        log, say = read_log(self.data, self.format, columns=self.columns), console()
-        whole = is_set(self.simulator)
-        folders = member_folders(self.simulator) if whole else (self.simulator,)
-        reports = [_checked(folder, log, self.seed, self.gate, say) for folder in folders]
-        value = set_report(reports) if whole else reports[0].to_json()
+        if self.out is not None:
+            check_writable(self.out)
+        say, whole = console(self.quiet), is_set(self.simulator)
+        with Bars(say) as bars:
+            bars(Tick(f"reading {self.data}"))
+            log = read_log(self.data, self.format, columns=self.columns)
+            folders = member_folders(self.simulator) if whole else (self.simulator,)
+            value = _checked(folders, whole, log, self.seed, self.gate, say, bars)
         for note in value["notes"]:
             say.print(f"note: {note}")
+        if self.out is not None:
+            named = {"simulator": str(self.simulator), "data": str(self.data)}
+            write_json(self.out / "result.json", jsonable(named | value))
         if self.json:
             print_json(value)
         else:
@@ -145,14 +175,27 @@ class Check:
         return 0 if value["passed"] else 1
 
 
-def _checked(folder: Path, log: InteractionLog, seed: int, gate: GateConfig, say: Console) -> FidelityReport:
-    """Check one simulator and note the outcome in its folder."""
-    report = check_fidelity(FittedSimulator.load(folder), log, seed, gate=gate)
-    try:
-        record_gate(folder, report.failures)
-    except OSError as error:
-        say.print(f"note: the outcome could not be written to {folder}: {error.strerror or error}")
-    return report
+def _passed(say: Console, progress: Progress, before: str, epoch: Epoch) -> None:
+    say.print(
+        f"{before}pass {epoch.number}: loss {epoch.train_loss:.4f}, on the validation tail {epoch.validation_loss:.4f}"
+    )
+    progress(Tick(f"{before}fitting", epoch.number, LearnedConfig().max_epochs, "passes"))
+
+
+def _checked(
+    folders: Sequence[Path], whole: bool, log: InteractionLog, seed: int, gate: GateConfig, say: Console,
+    progress: Progress,
+) -> dict[str, Any]:  # fmt: skip
+    """Check simulators, note the outcome in their folders, and report, of a set as means."""
+    reports: list[FidelityReport] = []
+    for done, folder in enumerate(folders):
+        progress(Tick("checking", done, len(folders) if whole else None, "members" if whole else ""))
+        reports.append(check_fidelity(FittedSimulator.load(folder), log, seed, gate=gate))
+        try:
+            record_gate(folder, reports[-1].failures)
+        except OSError as error:
+            say.print(f"note: the outcome could not be written to {folder}: {error.strerror or error}")
+    return set_report(reports) if whole else reports[0].to_json()
 
 
 def _show(value: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from recgym.cli.common import asked_otherwise, console, flag_value, print_json, 
 from recgym.cli.train_offline import TrainOffline
 from recgym.envs import Task, make_task
 from recgym.files import check_writable, write_json
+from recgym.progress import Bars
 
 __all__ = ["Train", "env_settings"]
 
@@ -108,7 +109,8 @@ class Train(Generic[Config]):
             },
         )  # fmt: skip
         before, start = agent.steps, time.perf_counter()
-        agent.learn(self.steps, folder=self.out, checkpoint_every=self.checkpoint_every, progress=not self.quiet)
+        with Bars(err) as bars:
+            agent.learn(self.steps, folder=self.out, checkpoint_every=self.checkpoint_every, progress=bars)
         result = self._result(agent, agent.steps - before, time.perf_counter() - start)
         write_json(self.out / "result.json", result)
         if self.json:

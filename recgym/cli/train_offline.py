@@ -16,6 +16,7 @@ from recgym.agents.sb3.config import plain_settings
 from recgym.cli.common import asked_otherwise, console, flag_value, print_json, table
 from recgym.data.transitions import TransitionStore
 from recgym.files import check_writable, write_json
+from recgym.progress import Bars
 
 __all__ = ["TrainOffline"]
 
@@ -87,7 +88,8 @@ class TrainOffline(Generic[Config]):
         settings = {"settings": plain_settings(agent.config), "updates": self.updates, "seed": agent.seed}
         write_json(self.out / "config.json", described | settings)
         before, start = agent.updates, time.perf_counter()
-        agent.fit(store, self.updates, folder=self.out, stretch=self.stretch, progress=not self.quiet)
+        with Bars(err) as bars:
+            agent.fit(store, self.updates, folder=self.out, stretch=self.stretch, progress=bars)
         seconds, done = time.perf_counter() - start, agent.updates - before
         result = described | {
             "updates": agent.updates, "steps": len(store), "episodes": len(store.episodes),

@@ -1,7 +1,7 @@
 """The whole way: a log in; learned users, their fidelity, policies and what they are worth out."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +22,14 @@ from recgym.evaluation.fidelity import check_fidelity
 from recgym.evaluation.oracle import OneStepOracle
 from recgym.evaluation.rollout import rollout
 from recgym.evaluation.truth import in_truth
+from recgym.progress import Progress, Tick
 from recgym.seeding import child_seed
 from recgym.simulators.learned import FittedSimulator, LearnedConfig, fit, record_gate
+from recgym.simulators.learned.training import Epoch
 
 __all__ = ["PipelineConfig", "Truth", "run_pipeline"]
+
+_ORACLE = "one-step oracle"
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class _Run:
     """The stages' times and remarks."""
 
     say: Callable[[str], None]
+    progress: Progress | None
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -78,9 +83,26 @@ class _Run:
     def stage(self, name: str, remark: str) -> Iterator[None]:
         """Say what is going on, and time it."""
         self.say(remark)
+        self.tell(Tick(_STAGES[name]))
         start = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - start, 2)
+
+    def tell(self, tick: Tick) -> None:
+        """Say how far it is."""
+        if self.progress is not None:
+            self.progress(tick)
+
+    def each(self, name: str, policies: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Policies one by one, counted."""
+        for done, (policy, made) in enumerate(policies.items()):
+            self.tell(Tick(_STAGES[name], done, len(policies), "policies", policy))
+            yield policy, made
+        self.tell(Tick(_STAGES[name], len(policies), len(policies), "policies"))
+
+
+_STAGES = {"fit": "fitting users", "check": "checking users", "train": "training", "evaluate": "evaluating",
+           "truth": "evaluating on true users"}  # fmt: skip
 
 
 def run_pipeline(
@@ -89,6 +111,7 @@ def run_pipeline(
     config: PipelineConfig | None = None,
     truth: Truth | None = None,
     say: Callable[[str], None] = lambda remark: None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Fit users to a log, check them on behaviour they have not seen, train on them, and compare policies.
 
@@ -101,6 +124,7 @@ def run_pipeline(
         config: how much of everything.
         truth: the world that the log came from, if it is known.
         say: told of each stage.
+        progress: told how far each stage is.
 
     Returns:
         What JSON can hold: ``dataset``, ``fidelity`` (channel to ``auc``, ``ece``, ``baselines``, ...),
@@ -108,10 +132,10 @@ def run_pipeline(
         ``oracle`` for one that sees hidden states), ``truth``, ``learning_curve``, ``seconds``, ``warnings``.
     """
     config = config or PipelineConfig()
-    run = _Run(say)
+    run = _Run(say, progress)
     split = _split(log, config.test_fraction)
     with run.stage("fit", f"Fitting users to {split.train.n_rows:,} rows"):
-        fitted = fit(split.train, config.learned, config.seed)
+        fitted = fit(split.train, config.learned, config.seed, progress=lambda epoch: run.tell(_passed(epoch, config)))
         run.warnings.extend(fitted.report.notes)
         fitted.save(folder / "simulator")
     with run.stage("check", f"Checking them on {split.test.n_rows:,} rows they have not seen"):
@@ -120,13 +144,12 @@ def run_pipeline(
     task = _environment(folder / "simulator", truth, run)
     agent = SB3Agent(config.ppo, task, config.num_envs, child_seed(config.seed, "agent") % 2**31)
     with run.stage("train", f"Training PPO for {config.train_steps:,} steps on {config.num_envs} simulated users"):
-        curve = agent.learn(config.train_steps, folder=folder / "agent")
+        curve = agent.learn(config.train_steps, folder=folder / "agent", progress=progress)
     policies = _policies(split.train, fitted, task, agent.policy())
     with run.stage(
         "evaluate", f"Evaluating {len(policies) + 1} policies on {config.users * len(config.seeds):,} users"
     ):
-        returns = {name: _summary(policy, task, config) for name, policy in policies.items()}
-        returns["one-step oracle"] = {**_summary(OneStepOracle, task, config), "oracle": True}
+        returns = _summaries(run.each("evaluate", {**policies, _ORACLE: OneStepOracle}), task, config)
     result: dict[str, Any] = {
         "dataset": describe(log).to_json(),
         "fidelity": fidelity["channels"],
@@ -140,7 +163,9 @@ def run_pipeline(
     }
     if truth is not None:
         with run.stage("truth", "Evaluating the same policies on the true users"):
-            result["truth"] = _compare(policies, returns, fitted, split.train, truth, config)
+            served = {name: in_truth(policy, fitted, split.train) for name, policy in policies.items()}
+            true = _summaries(run.each("truth", {**served, _ORACLE: OneStepOracle}), truth.task, config)
+            result["truth"] = _compare(list(policies), returns, true, truth)
     return result
 
 
@@ -172,22 +197,25 @@ def _policies(train: InteractionLog, fitted: FittedSimulator, task: Task, ppo: P
     }
 
 
-def _summary(policy: Any, task: Task, config: PipelineConfig) -> dict[str, Any]:
-    return rollout(policy, task, users=config.users, seeds=config.seeds, greedy=True).summary()
+def _summaries(policies: Iterable[tuple[str, Any]], task: Task, config: PipelineConfig) -> dict[str, Any]:
+    """What each policy comes to; the oracle is marked."""
+    found = {
+        name: rollout(policy, task, users=config.users, seeds=config.seeds, greedy=True).summary()
+        for name, policy in policies
+    }
+    found[_ORACLE]["oracle"] = True
+    return found
+
+
+def _passed(epoch: Epoch, config: PipelineConfig) -> Tick:
+    note = f"loss {epoch.validation_loss:.4g} on the validation tail"
+    return Tick(_STAGES["fit"], epoch.number, config.learned.max_epochs, "passes", note)
 
 
 def _compare(
-    policies: Mapping[str, Policy[Any]],
-    returns: Mapping[str, Mapping[str, Any]],
-    fitted: FittedSimulator,
-    train: InteractionLog,
-    truth: Truth,
-    config: PipelineConfig,
+    names: list[str], returns: Mapping[str, Mapping[str, Any]], results: Mapping[str, Mapping[str, Any]], truth: Truth
 ) -> dict[str, Any]:
     """How far the learned users are from the true ones: the same policies, which see profiles as the log has them."""
-    results = {name: _summary(in_truth(policy, fitted, train), truth.task, config) for name, policy in policies.items()}
-    results["one-step oracle"] = {**_summary(OneStepOracle, truth.task, config), "oracle": True}
-    names = list(policies)
     learned, true = ([table[name]["return"] for name in names] for table in (returns, results))
     tau = float(kendalltau(learned, true).statistic)
     gap = np.abs(np.asarray(learned) / np.asarray(true) - 1)

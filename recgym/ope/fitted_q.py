@@ -9,6 +9,8 @@ as ended there, since that is what the other estimators speak of: the return wit
 """
 
 import copy
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +23,7 @@ from recgym.agents.offline.networks import Parts, StateNetwork
 from recgym.agents.sb3.config import NetworkConfig
 from recgym.arrays import to_numpy
 from recgym.data.transitions import TransitionStore
+from recgym.progress import Progress, Tick
 from recgym.seeding import make_generator, seeded
 from recgym.types import Generator
 
@@ -57,6 +60,7 @@ def fitted_q(
     network: NetworkConfig | None = None,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> FittedQ:
     """Fit a model for each fold of the users and let it judge the others.
 
@@ -71,6 +75,7 @@ def fitted_q(
         network: the model's network.
         learning_rate: of Adam.
         seed: root seed of folds, weights, batches and draws.
+        progress: told after each update.
 
     Raises:
         ValueError: the policy has a memory, there are fewer users than folds, or no update or draw is asked for.
@@ -92,10 +97,15 @@ def fitted_q(
     for each in range(folds):
         train = store.subset(np.flatnonzero(fold != each))
         model = _Model(store, network or NetworkConfig(), learning_rate, gamma, seed, each)
-        losses.append(model.fit(train, policy, greedy, updates, make_generator(seed, "fitted q", each)))
+        told = None if progress is None else partial(_tell, progress, each * updates, folds * updates)
+        losses.append(model.fit(train, policy, greedy, updates, make_generator(seed, "fitted q", each), told))
         mine = of_step == each
         q[mine], v[mine] = model.judge(store, store.steps[mine], policy, greedy, draws, seed)
     return FittedQ(q, v, float(np.mean(losses)))
+
+
+def _tell(progress: Progress, before: int, total: int, done: int) -> None:
+    progress(Tick("fitting values", before + done, total, "updates"))
 
 
 class _Model:
@@ -117,7 +127,13 @@ class _Model:
         self.spread = max(float(reward.std()), 1e-6)
 
     def fit(
-        self, train: TransitionStore, policy: Policy[Any], greedy: bool, updates: int, generator: Generator
+        self,
+        train: TransitionStore,
+        policy: Policy[Any],
+        greedy: bool,
+        updates: int,
+        generator: Generator,
+        told: Callable[[int], None] | None,
     ) -> float:
         """Learn; the mean loss of the last tenth of the updates."""
         state: Any = policy.init_state(_BATCH, "cpu")
@@ -138,6 +154,8 @@ class _Model:
                 torch._foreach_lerp_(list(self.target.parameters()), list(self.network.parameters()), _FOLLOW)
             if number >= updates - max(1, updates // 10):
                 last.append(loss.item())
+            if told is not None:
+                told(number + 1)
         return float(np.mean(last))
 
     @torch.no_grad()

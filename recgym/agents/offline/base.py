@@ -13,11 +13,12 @@ from recgym.agents.base import Policy
 from recgym.agents.offline.networks import Parts
 from recgym.agents.sb3.checkpoints import Checkpoint, pack_state, read_checkpoint, unpack_state, write_checkpoint
 from recgym.agents.sb3.config import NetworkConfig
-from recgym.agents.sb3.learning import Bar
+from recgym.agents.sb3.learning import Meter
 from recgym.data.transitions import Problem, TransitionStore
 from recgym.encoders import MODELS, FittedEncoder, load_encoder
 from recgym.encoders.settings import settings_from_json, settings_to_json
 from recgym.files import write_json
+from recgym.progress import Progress
 from recgym.seeding import child_seed, make_generator, seeded, torch_seeded
 from recgym.types import Generator
 
@@ -126,7 +127,7 @@ class OfflineAgent:
         *,
         folder: Path | None = None,
         stretch: int = 1000,
-        progress: bool = False,
+        progress: Progress | None = None,
     ) -> "OfflineAgent":
         """Learn until so many updates are done in all.
 
@@ -138,7 +139,7 @@ class OfflineAgent:
             updates: those before this call included.
             folder: gets ``checkpoint/`` and ``losses.json`` after each stretch; nothing is written if None.
             stretch: updates between two rows of :attr:`losses`.
-            progress: show a progress bar on stderr.
+            progress: told how far it is, such as :class:`recgym.progress.Bars`.
 
         Returns:
             The agent itself.
@@ -151,17 +152,16 @@ class OfflineAgent:
         if self.updates == 0 and updates > 0:
             with torch_seeded(child_seed(self.seed, "begin")):
                 self.learner.begin(store, make_generator(self.seed, "begin"))
-        with Bar(updates, self.updates, progress) as bar:
-            while self.updates < updates:
-                row = self._stretch(store, min(updates - self.updates, stretch - self.updates % stretch), bar)
-                self.losses.append(row)
-                if folder is not None:
-                    self.save(folder / "checkpoint")
-                    write_json(folder / "losses.json", self.losses)
-            bar.update(self.updates, last=True)
+        meter = Meter(progress, updates, self.updates, "updates")
+        while self.updates < updates:
+            row = self._stretch(store, min(updates - self.updates, stretch - self.updates % stretch), meter)
+            self.losses.append(row)
+            if folder is not None:
+                self.save(folder / "checkpoint")
+                write_json(folder / "losses.json", self.losses)
         return self
 
-    def _stretch(self, store: TransitionStore, count: int, bar: Bar) -> dict[str, float]:
+    def _stretch(self, store: TransitionStore, count: int, meter: Meter) -> dict[str, float]:
         total: dict[str, Tensor] = {}
         generator = make_generator(self.seed, "batches", self.updates)
         self.learner.module.train()
@@ -170,7 +170,7 @@ class OfflineAgent:
                 for name, value in self.learner.update(store, generator, self.updates).items():
                     total[name] = total[name] + value if name in total else value
                 self.updates += 1
-                bar.update(self.updates)
+                meter.update(self.updates)
         self.learner.module.eval()
         return {"updates": self.updates} | {name: float(value) / count for name, value in total.items()}
 

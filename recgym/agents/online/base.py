@@ -21,12 +21,13 @@ from recgym.agents.sb3.checkpoints import (
 )
 from recgym.agents.sb3.config import NetworkConfig
 from recgym.agents.sb3.curve import CurvePoint, LearningCurve
-from recgym.agents.sb3.learning import Bar
+from recgym.agents.sb3.learning import Meter
 from recgym.encoders.settings import settings_from_json, settings_to_json
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
 from recgym.envs.transition import Transition
 from recgym.files import write_json
+from recgym.progress import Progress
 from recgym.seeding import child_seed, make_generator, seeded
 from recgym.types import Generator
 
@@ -183,7 +184,7 @@ class OnlineAgent:
         *,
         folder: Path | None = None,
         checkpoint_every: int = 200_000,
-        progress: bool = False,
+        progress: Progress | None = None,
     ) -> LearningCurve:
         """Learn until the agent has seen ``total_steps`` user-steps in all, rounded up to whole steps of all users.
 
@@ -193,7 +194,7 @@ class OnlineAgent:
             total_steps: user-steps, those before this call included.
             folder: gets ``checkpoint/`` and ``curve.json``; nothing is written if None.
             checkpoint_every: user-steps between checkpoints.
-            progress: show a progress bar on stderr.
+            progress: told how far it is, such as :class:`recgym.progress.Bars`.
 
         Returns:
             The learning curve, earlier points included.
@@ -201,16 +202,18 @@ class OnlineAgent:
         Raises:
             ValueError: users answer as the algorithm cannot learn from, or the reward is a vector.
         """
-        saved = self.steps
-        with Bar(total_steps, self.steps, progress) as bar:
-            while self.steps < total_steps:
-                self._round(self.steps / total_steps, last=self.steps + self.num_envs >= total_steps)
-                bar.update(self.steps, f"return {self.curve.points[-1].mean:.4g}" if self.curve.points else None)
-                if folder is not None and (self.steps - saved >= checkpoint_every or self.steps >= total_steps):
-                    self.save(folder / "checkpoint")
-                    write_json(folder / "curve.json", self.curve.to_json())
-                    saved = self.steps
-            bar.update(self.steps, last=True)
+        saved, meter, shown = self.steps, Meter(progress, total_steps, self.steps), len(self.curve.points)
+        while self.steps < total_steps:
+            self._round(self.steps / total_steps, last=self.steps + self.num_envs >= total_steps)
+            meter.update(self.steps, self.curve)
+            if folder is None:
+                continue
+            if self.steps - saved >= checkpoint_every or self.steps >= total_steps:
+                self.save(folder / "checkpoint")
+                saved = self.steps
+            if len(self.curve.points) > shown or self.steps >= total_steps:
+                write_json(folder / "curve.json", self.curve.to_json())
+                shown = len(self.curve.points)
         return self.curve
 
     def _round(self, share: float, last: bool) -> None:

@@ -29,11 +29,12 @@ from recgym.agents.sb3.checkpoints import (
     write_checkpoint,
 )
 from recgym.agents.sb3.curve import CurvePoint, LearningCurve
-from recgym.agents.sb3.learning import Bar
+from recgym.agents.sb3.learning import Meter
 from recgym.agents.sim2rec import Sim2RecConfig
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
 from recgym.files import write_json
+from recgym.progress import Progress
 from recgym.seeding import child_seed, make_generator, seeded
 
 __all__ = ["RecurrentPPO"]
@@ -102,7 +103,7 @@ class RecurrentPPO:
         *,
         folder: Path | None = None,
         checkpoint_every: int = 1_000_000,
-        progress: bool = False,
+        progress: Progress | None = None,
     ) -> LearningCurve:
         """Learn until the agent has seen ``total_steps`` user-steps in all, rounded up to whole rollouts.
 
@@ -112,35 +113,35 @@ class RecurrentPPO:
             total_steps: user-steps, those before this call included.
             folder: gets ``checkpoint/`` and ``curve.json``; nothing is written if None.
             checkpoint_every: user-steps between checkpoints.
-            progress: show a progress bar on stderr.
+            progress: told how far it is, such as :class:`recgym.progress.Bars`.
 
         Returns:
             The learning curve, earlier points included.
         """
         if self.steps >= total_steps:
             return self.curve
-        with Bar(total_steps, self.steps, progress) as bar:
-            while self.steps < total_steps:
-                self.learn_some(total_steps, checkpoint_every, bar)
-                if folder is not None:
-                    self.save(folder / "checkpoint")
-                    write_json(folder / "curve.json", self.curve.to_json())
-            bar.update(self.steps, last=True)
+        meter = Meter(progress, total_steps, self.steps)
+        while self.steps < total_steps:
+            self.learn_some(total_steps, checkpoint_every, meter)
+            if folder is not None:
+                self.save(folder / "checkpoint")
+                write_json(folder / "curve.json", self.curve.to_json())
+        meter.update(self.steps)
         return self.curve
 
-    def learn_some(self, total_steps: int, some: int, bar: Bar | None = None) -> None:
+    def learn_some(self, total_steps: int, some: int, meter: Meter | None = None) -> None:
         """Learn from ``some`` further user-steps of the way to ``total_steps``, rounded up to whole rollouts.
 
         Args:
             total_steps: where the learning rate will have fallen to its last.
             some: user-steps; fewer if the total is reached before.
-            bar: moved on after each rollout.
+            meter: moved on after each rollout.
         """
         until = min(self.steps + some, total_steps)
         while self.steps < until:
             self._round(max(1 - self.steps / total_steps, 0.0))
-            if bar is not None:
-                bar.update(self.steps, f"return {self.curve.points[-1].mean:.4g}" if self.curve.points else None)
+            if meter is not None:
+                meter.update(self.steps, self.curve)
 
     @cached_property
     def _collector(self) -> Collector:

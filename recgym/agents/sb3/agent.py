@@ -24,7 +24,7 @@ from recgym.agents.sb3.checkpoints import (
 from recgym.agents.sb3.config import AgentConfig, NetworkConfig, plain_settings
 from recgym.agents.sb3.configs import CONFIGS
 from recgym.agents.sb3.curve import CurvePoint, LearningCurve
-from recgym.agents.sb3.learning import Bar, Watcher
+from recgym.agents.sb3.learning import Meter, Watcher
 from recgym.agents.sb3.normalizer import Normalizer, normalized, observation_statistics
 from recgym.agents.sb3.randomness import BorrowedGenerators
 from recgym.arrays import to_numpy
@@ -33,6 +33,7 @@ from recgym.envs.encoded import fitting_encoder
 from recgym.envs.sb3 import SB3VecEnv
 from recgym.envs.task import Task
 from recgym.files import write_json
+from recgym.progress import Progress
 from recgym.seeding import child_seed
 
 __all__ = ["SB3Agent"]
@@ -110,7 +111,7 @@ class SB3Agent:
         folder: Path | None = None,
         checkpoint_every: int = 200_000,
         log_every: int = 10_000,
-        progress: bool = False,
+        progress: Progress | None = None,
     ) -> LearningCurve:
         """Learn until the agent has seen ``total_steps`` user-steps in all, rounded up to whole rollouts.
 
@@ -121,34 +122,35 @@ class SB3Agent:
             folder: gets ``checkpoint/``, ``tb/`` (TensorBoard) and ``curve.json``; nothing is written if None.
             checkpoint_every: user-steps between checkpoints. What is killed loses at most this much and one rollout.
             log_every: user-steps between points of the learning curve.
-            progress: show a progress bar on stderr.
+            progress: told how far it is, such as :class:`recgym.progress.Bars`.
 
         Returns:
             The learning curve, earlier points included.
         """
         if self.steps >= total_steps:
             return self.curve
-        save = None if folder is None else lambda: self._write(folder)
-        model, logger = self._model, _logger(folder)
+        save = None if folder is None else lambda: self.save(folder / "checkpoint")
+        model, logger, meter = self._model, _logger(folder), Meter(progress, total_steps, self.steps)
+
+        def report(point: CurvePoint) -> None:
+            self.curve = self.curve.with_point(point)
+            meter.update(self.steps, self.curve)
+            if folder is not None:
+                write_json(folder / "curve.json", self.curve.to_json())
+
         try:
-            with Bar(total_steps, self.steps, progress) as bar, self._generators.borrowed():
-                watcher = Watcher(self._add_point, save, bar, log_every, checkpoint_every)
+            with self._generators.borrowed():
+                watcher = Watcher(report, save, meter, log_every, checkpoint_every)
                 model.set_logger(logger)
                 model.learn(total_steps - self.steps, callback=watcher, log_interval=None, reset_num_timesteps=False)
                 watcher.flush()
-                bar.update(self.steps, last=True)
+                meter.update(self.steps, self.curve)
         finally:
             logger.close()
-        if save is not None:
+        if save is not None and folder is not None:
             save()
+            write_json(folder / "curve.json", self.curve.to_json())
         return self.curve
-
-    def _add_point(self, point: CurvePoint) -> None:
-        self.curve = self.curve.with_point(point)
-
-    def _write(self, folder: Path) -> None:
-        self.save(folder / "checkpoint")
-        write_json(folder / "curve.json", self.curve.to_json())
 
     def policy(self) -> SB3Policy:
         """The policy as it is now; later learning does not change it."""

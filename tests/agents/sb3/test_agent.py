@@ -16,6 +16,7 @@ from recgym.envs import Simulation, Task
 from recgym.envs.sb3 import SB3VecEnv
 from recgym.evaluation.rollout import rollout
 from recgym.files import read_json
+from recgym.progress import Tick
 from recgym.seeding import child_seed, make_generator
 from tests.agents.sb3.tasks import CASES, CATALOGUE, FLAT, PREFERENCE, SLATES
 
@@ -173,13 +174,15 @@ def test_learning_writes_curve_logs_and_checkpoint(tmp_path: Path) -> None:
     assert agent.learn(3000) == curve
 
 
-def test_progress_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    SB3Agent(PPOConfig(n_steps=35), FLAT, 8).learn(560, progress=True)
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "560 of 560 steps" in captured.err
-    SB3Agent(PPOConfig(n_steps=35), FLAT, 8).learn(560)
-    assert capsys.readouterr().err == ""
+def test_progress_is_told_and_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    ticks: list[Tick] = []
+    SB3Agent(PPOConfig(n_steps=35), FLAT, 8).learn(2240, progress=ticks.append)
+    done = [tick.done for tick in ticks]
+    assert (done[0], done[-1], {tick.total for tick in ticks}) == (0, 2240, {2240})
+    assert done == sorted(done)
+    assert {(tick.stage, tick.unit) for tick in ticks} == {("training", "steps")}
+    assert ticks[-1].note.startswith("return ")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
