@@ -1,14 +1,17 @@
 """What a log holds, in numbers."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
+from jaxtyping import Float64, Int64
 
 from recgym.data.schema import Channel, InteractionLog, LeftOut
 
-__all__ = ["ChannelSummary", "LogDescription", "SlateSizes", "describe"]
+__all__ = ["ChannelSummary", "LogDescription", "SlateSizes", "Tally", "describe", "described", "tally"]
 
 
 @dataclass(frozen=True)
@@ -88,38 +91,82 @@ class LogDescription:
 
 def describe(log: InteractionLog) -> LogDescription:
     """Describe a log."""
+    return described(log, (tally(log),))
+
+
+class Tally(NamedTuple):
+    """What adds up over blocks of whole users.
+
+    Attributes:
+        counts: rows, users, exposures, consumptions, slates, sessions, and distinct items of each user.
+        items: that have rows.
+        slate_sizes: fewest, total and most; None without slates.
+        span: first and last time.
+        channels: of each, rows, rows that have it, rows above 0, and its sum: over the exposures, then over all rows.
+    """
+
+    counts: Int64[np.ndarray, "7"]
+    items: Int64[np.ndarray, "n"]
+    slate_sizes: tuple[int, int, int] | None
+    span: tuple[float, float]
+    channels: Float64[np.ndarray, "F 8"]
+
+
+def tally(log: InteractionLog) -> Tally:
+    """Count a log, or a block of its users."""
     frame = log.frame
     exposures = frame.filter(pl.col("slate").is_not_null())
-    sizes = exposures.group_by("slate").len()["len"]
+    sizes = exposures.group_by("slate").len()["len"].to_numpy()
     consumed = frame.filter(log.consumed)
-    shown = exposures if log.has_slates else frame
-    start, end, days = _span(log)
-    sessions = frame["session"].drop_nulls().n_unique()
+    counts = (
+        frame.height, frame["user"].n_unique(), exposures.height, consumed.height, sizes.size,
+        frame["session"].drop_nulls().n_unique(), consumed.n_unique(["user", "item"]),
+    )  # fmt: skip
+    first, last = frame.select(first=pl.col("time_s").min(), last=pl.col("time_s").max()).row(0)
+    return Tally(
+        np.array(counts),
+        frame["item"].unique().to_numpy(),
+        (int(sizes.min()), int(sizes.sum()), int(sizes.max())) if sizes.size else None,
+        (first, last),
+        np.array([_channel(frame[name], exposures[name]) for name in log.schema.names], dtype=np.float64),
+    )
+
+
+def described(log: InteractionLog, tallies: Iterable[Tally]) -> LogDescription:
+    """The description that tallies of all blocks add up to.
+
+    Args:
+        log: any block, which says what all have in common.
+        tallies: of each block of users.
+    """
+    parts = tuple(tallies)
+    rows, users, exposures, consumptions, slates, sessions, distinct = np.sum(
+        [part.counts for part in parts], axis=0
+    ).tolist()
+    sizes = [part.slate_sizes for part in parts if part.slate_sizes is not None]
+    start, end, days = None, None, None
+    if log.time_unit != "order":
+        first, last = min(part.span[0] for part in parts), max(part.span[1] for part in parts)
+        start, end, days = _iso(first), _iso(last), (last - first) / 86_400
+    channels = np.sum([part.channels for part in parts], axis=0)
     return LogDescription(
         source=log.source,
-        rows=frame.height,
-        users=frame["user"].n_unique(),
-        items=frame["item"].n_unique(),
-        exposures=exposures.height,
-        consumptions=consumed.height,
-        slates=len(sizes),
-        slate_sizes=_sizes(sizes) if len(sizes) else None,
+        rows=rows,
+        users=users,
+        items=np.unique(np.concatenate([part.items for part in parts])).size,
+        exposures=exposures,
+        consumptions=consumptions,
+        slates=slates,
+        slate_sizes=_sizes(sizes, slates) if sizes else None,
         sessions=sessions or None,
         start=start,
         end=end,
         days=days,
-        repeat_ratio=1 - consumed.n_unique(["user", "item"]) / consumed.height if consumed.height else None,
-        channels=tuple(_channel(channel, shown[channel.name]) for channel in log.schema.channels),
+        repeat_ratio=1 - distinct / consumptions if consumptions else None,
+        channels=tuple(_summary(*each) for each in zip(log.schema.channels, channels, strict=True)),
         left_out=log.left_out,
         notes=log.notes,
     )
-
-
-def _span(log: InteractionLog) -> tuple[str | None, str | None, float | None]:
-    if log.time_unit == "order":
-        return None, None, None
-    first, last = log.frame.select(first=pl.col("time_s").min(), last=pl.col("time_s").max()).row(0)
-    return _iso(first), _iso(last), (last - first) / 86_400
 
 
 def _iso(seconds: float) -> str | None:
@@ -130,14 +177,23 @@ def _iso(seconds: float) -> str | None:
         return None
 
 
-def _sizes(sizes: pl.Series) -> SlateSizes:
-    smallest, mean, largest = (
-        pl.DataFrame({"n": sizes}).select(a=pl.col("n").min(), b=pl.col("n").mean(), c=pl.col("n").max()).row(0)
-    )
-    return SlateSizes(smallest, mean, largest)
+def _sizes(sizes: list[tuple[int, int, int]], slates: int) -> SlateSizes:
+    smallest, total, largest = zip(*sizes, strict=True)
+    return SlateSizes(min(smallest), sum(total) / slates, max(largest))
 
 
-def _channel(channel: Channel, values: pl.Series) -> ChannelSummary:
-    seen = values.drop_nulls().cast(pl.Float64)
-    positive, mean = pl.DataFrame({"v": seen}).select(a=(pl.col("v") > 0).mean(), b=pl.col("v").mean()).row(0)
-    return ChannelSummary(channel.name, channel.kind.value, channel.unit, len(seen) / len(values), positive, mean)
+def _channel(everywhere: pl.Series, shown: pl.Series) -> tuple[float, ...]:
+    """See :class:`Tally`; which of the two counts is not known before all blocks are."""
+    counts: list[float] = []
+    for values in (shown, everywhere):
+        seen = values.drop_nulls().cast(pl.Float64)
+        counts += [len(values), len(seen), int((seen > 0).sum()), float(seen.sum())]
+    return tuple(counts)
+
+
+def _summary(channel: Channel, counts: np.ndarray) -> ChannelSummary:
+    rows, observed, positive, total = counts[:4] if counts[0] else counts[4:]
+    return ChannelSummary(
+        channel.name, channel.kind.value, channel.unit, float(observed / rows),
+        float(positive / observed) if observed else None, float(total / observed) if observed else None,
+    )  # fmt: skip

@@ -17,7 +17,7 @@ from recgym.encoders.objectives import EpochHook, Objective, Step
 from recgym.encoders.sequences import Sequences
 from recgym.seeding import child_seed, make_generator, seeded
 
-__all__ = ["Epoch", "FitConfig", "Stage", "Transform", "fit"]
+__all__ = ["Epoch", "FitConfig", "Stage", "Team", "Transform", "fit"]
 
 
 @runtime_checkable
@@ -26,6 +26,19 @@ class Transform(Protocol):
 
     def __call__(self, example: Example, generator: torch.Generator) -> Example:
         """The changed example."""
+        ...
+
+
+@runtime_checkable
+class Team(Protocol):
+    """Processes that train copies of one model, each on its share of every batch."""
+
+    def share(self, example: Example, num_items: int) -> tuple[Example, float]:
+        """This process's share of a batch, and its part in the loss of the whole."""
+        ...
+
+    def add_up(self, loss: Tensor, parameters: Sequence[Tensor]) -> None:
+        """Replace a loss and the gradients of the parameters by their sums over all processes, in place."""
         ...
 
 
@@ -112,6 +125,7 @@ def fit(
     seed: int,
     validate: Callable[[NextItemModel], float] | None = None,
     progress: Callable[[Epoch], None] | None = None,
+    team: Team | None = None,
 ) -> tuple[Epoch, ...]:
     """Train the model in place; it is left with the weights of the best epoch of the last stage.
 
@@ -123,6 +137,7 @@ def fit(
         validate: how good the model is, higher is better, such as NDCG on held-out events; without it the last epoch
             is kept.
         progress: called after each epoch.
+        team: other processes that call this with the same arguments; they end with the same weights.
 
     Returns:
         What each epoch achieved.
@@ -134,7 +149,7 @@ def fit(
     with seeded(seed, "encoder fit"):
         for number, stage in enumerate(stages, 1):
             _check(model, sequences, stage)
-            run = StageRun(model, sequences, stage, number, seed)
+            run = StageRun(model, sequences, stage, number, seed, team)
             records += run.train(validate, progress)
     model.eval()
     return tuple(records)
@@ -154,7 +169,16 @@ def _check(model: NextItemModel, sequences: Sequences, stage: Stage) -> None:
 class StageRun:
     """One stage under way."""
 
-    def __init__(self, model: NextItemModel, sequences: Sequences, stage: Stage, number: int, seed: int) -> None:
+    def __init__(
+        self,
+        model: NextItemModel,
+        sequences: Sequences,
+        stage: Stage,
+        number: int,
+        seed: int,
+        team: Team | None = None,
+    ) -> None:
+        self.team = team
         self.model, self.sequences, self.stage, self.number, self.seed = model, sequences, stage, number, seed
         self.generator = torch.Generator(model.device).manual_seed(child_seed(seed, "negatives", number))
         self.order = make_generator(seed, "batches", number, device="numpy")
@@ -220,18 +244,26 @@ class StageRun:
         config, model = self.stage.config, self.model
         if self.stage.transform is not None:
             example = self.stage.transform(example, self.generator)
+        weight = 1.0
+        if self.team is not None:
+            example, weight = self.team.share(example, model.num_items)
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
         self.optimiser.zero_grad(set_to_none=True)
         table = model.encoder.items.table()
         states, aux = model.encoder.forward_with_aux(example.inputs, table)
-        loss = self.stage.objective(Step(model, example, states, table[: model.num_items], self.generator, aux))
+        loss = weight * self.stage.objective(
+            Step(model, example, states, table[: model.num_items], self.generator, aux)
+        )
         loss.backward()  # type: ignore[no-untyped-call]
+        loss = loss.detach()
+        if self.team is not None:
+            self.team.add_up(loss, self.trained)
         if config.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.trained, config.clip)
         self.optimiser.step()
         self.updates += 1
-        return loss.detach()
+        return loss
 
     def rate(self) -> float:
         """The step size of the next update."""

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from recgym.data import InteractionLog, consumed_events
+from recgym.data import Events, InteractionLog, consumed_events
 from recgym.encoders.batch import Batch, Example
 
 __all__ = ["Sequences", "Stretches"]
@@ -50,9 +50,19 @@ class Sequences:
     @classmethod
     def from_log(cls, log: InteractionLog) -> "Sequences":
         """All that was consumed, see :attr:`InteractionLog.consumed`."""
-        events = consumed_events(log)
-        timed = events.time_s if log.time_unit == "s" else None
-        return cls(events.items, events.start, log.n_items, timed, events.feedback, events.session)
+        return cls.from_events(consumed_events(log), log.n_items, log.time_unit == "s")
+
+    @classmethod
+    def from_events(cls, events: Events, num_items: int, timed: bool) -> "Sequences":
+        """The events of a log, such as those of :func:`recgym.data.saved_events` where it is larger than memory.
+
+        Args:
+            events: what was consumed.
+            num_items: N.
+            timed: whether their times are known, and not only their order.
+        """
+        times = events.time_s if timed else None
+        return cls(events.items, events.start, num_items, times, events.feedback, events.session)
 
     @property
     def num_users(self) -> int:

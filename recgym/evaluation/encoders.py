@@ -8,6 +8,7 @@ import polars as pl
 
 from recgym.data import InteractionLog, LeftOut
 from recgym.encoders import Catalogue, Epoch, NextItemModel, Sequences, fit, seeded
+from recgym.encoders.fit import Team
 from recgym.encoders.fitted import FittedEncoder, ModelConfig
 from recgym.evaluation.ranking import (
     RankingProtocol,
@@ -66,6 +67,7 @@ def fit_encoder(
     protocol: Callable[[RankingQueries], RankingProtocol] = RankingQueries.protocol,
     validation_queries: int = 5000,
     progress: Callable[[Epoch], None] | None = None,
+    team: Team | None = None,
 ) -> tuple[FittedEncoder, tuple[Epoch, ...]]:
     """Train an encoder; the epoch of the best NDCG@10 on the validation queries is kept.
 
@@ -77,6 +79,7 @@ def fit_encoder(
         protocol: how validation queries are to be answered; full ranking with seen items masked by default.
         validation_queries: how many of the validation queries are asked after an epoch, drawn once.
         progress: called after each epoch.
+        team: other processes that call this with the same arguments; they end with the same encoder.
 
     Returns:
         The encoder, and what each epoch achieved.
@@ -95,7 +98,7 @@ def fit_encoder(
     def validate(candidate: NextItemModel) -> float:
         return evaluate_ranking(candidate, asked, protocol(asked), ks=(10,)).means()["ndcg@10"]
 
-    epochs = fit(model, sequences, config.stages(catalogue), seed, validate, progress)
+    epochs = fit(model, sequences, config.stages(catalogue), seed, validate, progress, team)
     log = split.train
     return FittedEncoder(name, config, catalogue, model, log.item_ids, log.schema.names), epochs
 
