@@ -65,6 +65,7 @@ VERBS = (
     Entry(("envs", "check"), "recgym.cli.envs:CheckEnvs", "Run the contract checks on environments"),
     Entry(("record",), "recgym.cli.record:Record", "Let a policy serve simulated users, and keep every step"),
     Entry(("train",), "recgym.cli.train:Train", "Train an agent on an environment, or with --log on recorded steps"),
+    Entry(("sweep",), "recgym.cli.sweep:SweepAgent", "Train an agent with many seeds and settings, past one machine"),
     Entry(("evaluate",), "recgym.cli.evaluate:Evaluate", "Roll policies out and compare them"),
     Entry(("ope",), "recgym.cli.ope:Ope", "What policies are worth, by a log of another one"),
     Entry(("abtest",), "recgym.cli.abtest:ABTest", "Try an A/B test out on simulated users, thousands of times"),

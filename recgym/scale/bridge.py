@@ -3,9 +3,11 @@
 import importlib
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
-__all__ = ["ray", "ray_data", "ray_train", "ray_tune"]
+__all__ = ["hushed", "ray", "ray_data", "ray_train", "ray_tune"]
 
 
 def ray() -> ModuleType:
@@ -33,14 +35,21 @@ def ray_tune() -> ModuleType:
     return _imported("ray.tune")
 
 
+@contextmanager
+def hushed() -> Iterator[None]:
+    """A context without Ray's warnings about its own code, which those who use it can do nothing about."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _imported(name: str) -> ModuleType:
     # Nothing is sent home about how Ray is used, unless the user asked for it.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Trials of a sweep hide no device from their workers; without it Ray says that this will be so one day.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
-        with warnings.catch_warnings():  # of Ray about its own code
-            warnings.simplefilter("ignore")
+        with hushed():
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
         message = f"recgym.scale needs {name}; pip install 'recgym[ray]' installs it"

@@ -39,7 +39,7 @@ def cluster(address: str | None, workers: int | None = None) -> Iterator[Workers
         ValueError: nothing answers at the address, or ``workers`` is not positive or comes with an address.
     """
     if address is None:
-        yield Processes(workers or 1)
+        yield Processes(1 if workers is None else workers)
         return
     with connected(address, workers):
         yield RayWorkers()
@@ -103,6 +103,7 @@ class RayWorkers:
         # As bytes: the arrays of what Ray unpacks cannot be written to.
         shared = [ray.put((cloudpickle.dumps((work, setup)), torch.get_num_threads()))]
         task = ray.remote(_one).options(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=self.retries)
+
         def fetch(ticket: Any) -> Made:
             try:
                 made: Made = ray.get(ticket)

@@ -76,8 +76,8 @@ def _spent(folder: Path, piece: int) -> int:
     return piece
 
 
-def test_a_task_that_kills_its_worker_is_done_again(workers: Workers, tmp_path: Path) -> None:
-    assert list(workers.map(_spent, tmp_path, range(6))) == list(range(6))
+def test_a_task_that_kills_its_worker_is_done_again(local_ray: None, tmp_path: Path) -> None:
+    assert list(SHARED["two"].map(_spent, tmp_path, range(6))) == list(range(6))
     assert len(list(tmp_path.glob("2-*"))) == 2
 
 
@@ -129,8 +129,8 @@ def _process(setup: _Counted, piece: int) -> int:
     return os.getpid()
 
 
-def test_what_tasks_share_is_unpacked_once_a_worker(workers: Workers, tmp_path: Path) -> None:
-    processes = set(workers.map(_process, _Counted(tmp_path), range(20)))
+def test_what_tasks_share_is_unpacked_once_a_worker(local_ray: None, tmp_path: Path) -> None:
+    processes = set(SHARED["four"].map(_process, _Counted(tmp_path), range(20)))
     assert len(list(tmp_path.iterdir())) == len(processes)
 
 
@@ -181,5 +181,5 @@ def _pieces() -> Iterator[int]:
     yield from ()
 
 
-def test_no_pieces_no_results(workers: Workers) -> None:
-    assert list(workers.map(_twice, 1, _pieces())) == []
+def test_no_pieces_no_results(local_ray: None) -> None:
+    assert list(RayWorkers().map(_twice, 1, _pieces())) == []

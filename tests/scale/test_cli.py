@@ -1,0 +1,66 @@
+"""``--ray`` and ``--workers`` change who works, not what comes out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recgym.cli.main import main
+from recgym.data.transitions import TransitionStore
+
+ENV = "recgym/InterestEvolution-v0"
+
+
+def _result(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    assert main([*words, "--json"]) == 0
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return {name: value for name, value in printed.items() if name != "seconds"}
+
+
+def test_evaluate(local_ray: None, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("evaluate", "--env", "recgym/LongTermSatisfaction-v0", "--users", "1030", "--seeds", "2")
+    alone = _result(capsys, *words)
+    assert _result(capsys, *words, "--ray", "auto") == alone
+
+
+def test_record(local_ray: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stores = []
+    for number, flags in enumerate(((), ("--ray", "auto"), ("--workers", "2"))):
+        out = tmp_path / str(number)
+        words = ("record", "--env", ENV, "--out", str(out), "--steps", "9000", "--max-steps", "4", "--quiet")
+        _result(capsys, *words, *flags)
+        stores.append(TransitionStore.open(out))
+    for store in stores[1:]:
+        for name, column in stores[0].columns.items():
+            assert np.array_equal(column, store.columns[name], equal_nan=True), name
+
+
+def test_abtest(local_ray: None, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (
+        "abtest", "--env", ENV, "--arm", "a=random", "--arm", "b=oracle", "--users", "1200", "--replications", "70",
+        "--looks", "5", "--max-steps", "5", "--metric", "return", "--quiet",
+    )  # fmt: skip
+    alone = _result(capsys, *words)
+    assert _result(capsys, *words, "--ray", "auto") == alone
+
+
+def test_sweep(local_ray: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (
+        "sweep", "--env", "recgym/LongTermSatisfaction-v0", "--steps", "280", "--num-envs", "8", "--n-steps", "35",
+        "--grid", "gamma=0.9,0.99", "--seeds", "0", "--users", "16", "--out", str(tmp_path),
+    )  # fmt: skip
+    found = _result(capsys, *words)
+    assert [row["gamma"] for row in found["trials"]] == [0.9, 0.99]
+    assert found["settings"][0]["low"] is None
+    assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["trials"] == found["trials"]
+    assert main([*words, "--resume"]) == 0
+    assert "gamma" in capsys.readouterr().out
+
+
+def test_wrong_usage_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--env", ENV, "--workers", "0"]) == 2
+    assert "at least 1 worker is needed, found 0" in capsys.readouterr().err
+    assert main(["sweep", "--env", ENV, "--agent", "bc"]) == 2
+    assert "no agent 'bc' that learns online" in capsys.readouterr().err
