@@ -100,25 +100,26 @@ class Bars:
     def _begin(self, tick: Tick, now: float) -> None:
         self._first, self._start, self._shown = tick.done, now, now
         if self._rich is not None:
-            self._task = self._rich.add_task(tick.stage, total=tick.total, count="", rate="", note="")
+            self._task = self._rich.add_task(tick.stage, total=tick.total, told="")
 
     def _show(self, now: float) -> None:
         tick = self._tick
         assert tick is not None
         self._shown = now
-        rate = (tick.done - self._first) / max(now - self._start, 1e-9)
+        told = ", ".join(self._words(tick, now))
         if self._rich is not None and self._task is not None:
-            self._rich.update(
-                self._task, completed=tick.done, total=tick.total, count=_count(tick), rate=_rate(rate, tick.unit),
-                note=tick.note,
-            )  # fmt: skip
-            return
+            self._rich.update(self._task, completed=tick.done, total=tick.total, told=told)
+        else:
+            line = f"{tick.stage}: {told or _clock(now - self._start)}"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _words(self, tick: Tick, now: float) -> list[str]:
+        """Count, rate, time left and note, as far as they are known."""
+        rate = (tick.done - self._first) / max(now - self._start, 1e-9)
         left = ""
         if tick.total is not None and rate > 0 and tick.done < tick.total:
             left = f"{_clock((tick.total - tick.done) / rate)} left"
-        parts = [part for part in (_count(tick), _rate(rate, tick.unit), left, tick.note) if part]
-        line = f"{tick.stage}: {', '.join(parts) or _clock(now - self._start)}"
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        return [part for part in (_count(tick), _rate(rate, tick.unit), left, tick.note) if part]
 
     def _finish(self) -> None:
         """The stage is over: its bar stands still, or its last line is written if it took longer than 2 s."""
@@ -135,17 +136,18 @@ class Bars:
 
 
 def _rich(console: "Console") -> "RichProgress":
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as RichProgress
-
-    def text(template: str) -> TextColumn:
-        return TextColumn(template, markup=False)
+    from rich.table import Column
 
     return RichProgress(
-        text("{task.description}"), BarColumn(bar_width=24), text("{task.fields[count]}"),
-        text("{task.fields[rate]}"), TimeElapsedColumn(), TimeRemainingColumn(compact=True),
-        text("{task.fields[note]}"), console=console,
-    )  # fmt: skip
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=12, table_column=Column(min_width=12)),
+        TimeElapsedColumn(table_column=Column(min_width=7, no_wrap=True)),
+        # What does not fit is left out at the end: the note.
+        TextColumn("{task.fields[told]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+        console=console,
+    )
 
 
 def _count(tick: Tick) -> str:
