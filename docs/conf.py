@@ -1,5 +1,6 @@
 """How the documentation is built: ``make docs``."""
 
+import re
 import sys
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from docs.generate import write_pages  # noqa: E402 - found through the path above
+from sphinx.domains.python import PyObject  # noqa: E402 - found through the path above, like the next
+
+from docs.generate import write_pages  # noqa: E402
 from docs.generate.references import resolve  # noqa: E402
 from docs.generate.signatures import signature  # noqa: E402
 
@@ -41,7 +44,11 @@ suppress_warnings = ["ref.python"]
 def setup(app: Any) -> None:
     """Write the generated pages before Sphinx looks for pages."""
     write_pages(HERE / "_generated")
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"
     app.connect("autodoc-process-signature", _signature)
+    app.connect("autodoc-process-docstring", _no_enumeration, priority=900)  # after napoleon
     app.connect("autodoc-skip-member", _skip)
     app.connect("missing-reference", resolve)
 
@@ -50,6 +57,11 @@ def _signature(
     app: Any, what: str, name: str, value: Any, options: Any, written: str | None, returned: str | None
 ) -> tuple[str, str | None] | None:
     return signature(value) if what in ("class", "exception", "function", "method") else None
+
+
+def _no_enumeration(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    """An attribute that is "K." is no list that begins with the item K."""
+    lines[:] = [re.sub(r"^(\s*:\w+ \w+:) (\w\.)( |$)", r"\1 \\\2\3", line) for line in lines]
 
 
 def _skip(app: Any, what: str, name: str, value: Any, skip: bool, options: Any) -> bool | None:

@@ -18,11 +18,15 @@ __all__ = ["USES", "can_be_used", "pages"]
 
 _RETENTION, _VIDEO = "recgym/Retention-v0", "recgym/ShortVideo-v0"
 USES: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
-    "one item a step": ((_VIDEO, {}), (_RETENTION, {}), ("recgym/InterestEvolution-v0", {"slate_size": 1})),
+    "one item a step": (
+        (_VIDEO, {}),
+        (_RETENTION, {}),
+        ("recgym/InterestEvolution-v0", {"slate_size": 1, "num_documents": 100}),
+    ),
     "slates": (
         (_VIDEO, {"slate_size": 2}),
         (_RETENTION, {"slate_size": 2}),
-        ("recgym/InterestEvolution-v0", {"slate_size": 2}),
+        ("recgym/InterestEvolution-v0", {"slate_size": 2, "num_documents": 100}),
     ),
     "preference vectors (continuous)": ((_VIDEO, {"action": "preference"}), (_RETENTION, {"action": "preference"})),
 }
@@ -30,8 +34,8 @@ USES: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
 
 _RESULTS = {
     "ppo": "encoders", "recurrent-ppo": "sim2rec", "sim2rec": "sim2rec", "slateq": "slateq", "bc": "offline",
-    "dt": "dt4ier", "dt4ier": "dt4ier", "tscac": "tscac", "a2c-offline": "tscac", "rcpo": "tscac",
-    "ppo-lagrangian": "tscac", "pareto": "tscac",
+    "dt": "dt4ier", "dt4ier": "dt4ier", "tscac": "tscac", "a2c_weighted": "tscac", "rcpo": "tscac",
+    "ppo_lagrangian": "tscac", "pareto": "tscac",
 }  # fmt: skip
 
 _INTRODUCTION = """# Agents
@@ -93,6 +97,7 @@ def can_be_used(config: type[Any]) -> dict[str, str]:
     return found
 
 
+@cache
 def _first(config: type[Any]) -> tuple[str, dict[str, Any], Task, Any]:
     """The first environment that an agent can learn, and the agent."""
     for use, facts in USES.items():
@@ -132,7 +137,7 @@ def _page(name: str, config: type[Any], facts: dict[str, str], offline: bool) ->
         ["being judged on a log of another policy (`recgym ope`)", "yes" if _judged(config) else "no"],
     ]
     text = f"# {name}\n\n" + _training(name, env, settings, offline)
-    text += "\n## Can I use it for ...?\n\n" + table(["", ""], rows)
+    text += "\n## Can I use it for ...?\n\n" + table(["use", "possible"], rows)
     return text + "\n## What it does\n\n" + _documentation(config) + _result(name)
 
 
@@ -151,10 +156,11 @@ def _documentation(config: type[Any]) -> str:
     """The module's text, then the algorithm where it is a class of its own, then the settings."""
     module = importlib.import_module(config.__module__)
     text = autodoc("automodule", module.__name__, "no-members", "no-index")
-    algorithm = getattr(module, config.__name__.removesuffix("Config"), None)
-    if isinstance(algorithm, type) and algorithm.__module__.startswith("recgym"):
-        text += "\n" + autodoc("autoclass", f"{algorithm.__module__}.{algorithm.__name__}", "no-index")
-    return text + f"\nSettings: {{py:class}}`{config.__module__}.{config.__name__}`.\n"
+    name = config.__name__.removesuffix("Config")
+    found = getattr(module, name, None) or getattr(importlib.import_module(module.__package__ or ""), name, None)
+    if isinstance(found, type) and found.__module__.startswith("recgym"):
+        text += "\n" + autodoc("autoclass", f"{found.__module__}.{name}", "no-index")
+    return text + "\n## Settings\n\n" + autodoc("autoclass", f"{config.__module__}.{config.__name__}", "no-index")
 
 
 def _result(name: str) -> str:
@@ -168,7 +174,7 @@ def _bandits() -> str:
     rows = [[f"{{py:class}}`~recgym.agents.bandits.{kind.__name__}`", _summary(kind)] for kind in _kinds()]
     text = "# Bandits\n\n" + autodoc("automodule", "recgym.agents.bandits", "no-members", "no-index")
     text += "\n## Can I use it for ...?\n\n" + table(
-        ["", ""],
+        ["use", "possible"],
         [
             ["one item a step", "yes"],
             ["slates", "yes, those whose name says so: ranked, cascade, top-K"],

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from docs.generate.markdown import command, docstring, figure, results, table
+from docs.generate.markdown import ROOT, command, docstring, figure, results, table
 from docs.generate.reproductions import claims
 
 __all__ = ["pages"]
@@ -23,11 +23,8 @@ def pages() -> dict[str, str]:
 
 
 def _section(name: str, result: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{package} {version}" for package, version in result["versions"].items())
-    threads = result["torch_threads"]
-    machine = f"{result['processor']}, {result['cores']} cores; torch on {threads} thread{'s' if threads > 1 else ''}"
-    text = f"\n## {name}\n\n{docstring(f'benchmarks.{name}')}\n"
-    text += command(result["command"]) + f"\n{machine}; {versions}.\n"
+    module = f"benchmarks.{name}" if (ROOT / "benchmarks" / f"{name}.py").is_file() else "benchmarks.together"
+    text = f"\n## {name}\n\n{docstring(module)}\n{command(result['command'])}\n{_machine(result)}"
     if result.get("rows"):
         text += "\n" + _plain(result["rows"])
     if result.get("ratios"):
@@ -39,9 +36,20 @@ def _section(name: str, result: Mapping[str, Any]) -> str:
     return text
 
 
+def _machine(result: Mapping[str, Any]) -> str:
+    """What it was measured on, as far as the file says."""
+    parts = [str(result[key]) for key in ("processor", "system") if key in result]
+    parts += [f"{result['cores']} cores"] if "cores" in result else []
+    parts += [f"{result['torch_threads']} thread(s) of torch"] if "torch_threads" in result else []
+    parts += [f"{package} {version}" for package, version in result.get("versions", {}).items()]
+    return f"{', '.join(parts)}.\n" if parts else ""
+
+
 def _plain(rows: Sequence[Mapping[str, Any]]) -> str:
     """A table of what is a number or a word in the rows; lists are left out."""
-    columns = list(dict.fromkeys(key for row in rows for key, value in row.items() if not isinstance(value, list)))
+    columns = list(
+        dict.fromkeys(key for row in rows for key, value in row.items() if not isinstance(value, list | Mapping))
+    )
     return table(
         [column.replace("_", " ") for column in columns], [[figure(row.get(c)) for c in columns] for row in rows]
     )

@@ -73,7 +73,7 @@ def _page(name: str, config: type[Any], able: Capabilities, found: dict[str, Any
     text = f"# {name}\n\n" + command(
         f"recgym encoder fit --model {name} --data ml-100k/u.data --format movielens --out runs/{name}"
     )
-    text += "\n## Can I use it for ...?\n\nWith default settings:\n\n" + table(["", ""], rows)
+    text += "\n## Can I use it for ...?\n\nWith default settings:\n\n" + table(["use", "possible"], rows)
     text += "\n## What it does\n\n" + autodoc("autoclass", f"{config.__module__}.{config.__name__}", "no-index")
     return text + _result(name, found)
 

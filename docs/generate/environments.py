@@ -76,7 +76,7 @@ def _spaces(env_id: str) -> str:
         f"`{c.name}` ({c.kind.value}{', ' + c.unit if c.unit else ''})" for c in task.model.schema.channels
     )
     rows += [["feedback", channels], ["items", f"{task.model.num_items:,}, {task.num_candidates:,} on offer"]]
-    return "\n## As it is made by default\n\n" + table(["", ""], rows)
+    return "\n## As it is made by default\n\n" + table(["part", "what it is"], rows)
 
 
 def _space(space: gym.Space[Any]) -> str:
