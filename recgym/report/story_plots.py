@@ -18,6 +18,8 @@ Result = Mapping[str, Any]
 
 _GAP = 44
 """Pixels between panels, for the title of the lower one."""
+_HEAD = 18
+"""Pixels for the name of the policy."""
 _MOST_TOPICS = 24
 
 
@@ -49,12 +51,16 @@ def timeline_plot(user: Result, story: Result, policy: str) -> Plot:
     """
     panels = [*_moods(user), *_topics(user), *_memory(user), _rewards(user), _slates(user, story)]
     heights = [panel.height for panel in panels]
-    total = sum(heights) + _GAP * len(panels) + 46
+    total = sum(heights) + _GAP * len(panels) + _HEAD + 46
     base = layout(total, "", "")
     figure = go.Figure(layout=base)
     figure.update_layout(margin={"l": 8, "r": 16, "t": 4, "b": 40}, bargap=0.25)
     inner = total - 44
-    top = float(inner)
+    top = float(inner - _HEAD)
+    figure.add_annotation(
+        text=f"<b>{escape(policy)}</b>", x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="top",
+        showarrow=False, font={"size": 16},
+    )  # fmt: skip
     for row, panel in enumerate(panels, start=1):
         number = "" if row == 1 else str(row)
         top -= _GAP
@@ -146,7 +152,7 @@ def _memory(user: Result) -> list[_Panel]:
         for axis in (0, 1)
     ]  # fmt: skip
     share = f"{100 * (memory['explained'] or 0):.0f} %"
-    title = f"What the policy keeps (2 axes, {share})"
+    title = f"The policy's memory ({share})"
     return [_Panel(title, 96, traces, {"nticks": 4})]
 
 
@@ -178,7 +184,7 @@ def _slates(user: Result, story: Result) -> _Panel:
                 chosen.append((step, y, text, abs(value) / peak, _colour(features.get(item) or [])))
             else:
                 passed.append((step, y, text))
-    size = 11 if k > 1 else 8
+    size = 11
     traces: list[Any] = [
         go.Scatter(
             x=[p[0] for p in passed], y=[p[1] for p in passed], text=[p[2] for p in passed], mode="markers",
@@ -197,7 +203,7 @@ def _slates(user: Result, story: Result) -> _Panel:
         axis = {"autorange": "reversed", "dtick": 1 if k <= 12 else 5, "tickformat": "d"}
         return _Panel(title, max(24 * k, 60), traces, axis, False)
     what = "its id" if not width else "its feature" if width == 1 else "its strongest feature"
-    return _Panel(f"What was shown, by {what}", 150, traces, {"nticks": 5})
+    return _Panel(f"Shown, by {what}", 150, traces, {"nticks": 5})
 
 
 def _height(item: int, features: Sequence[float]) -> float:
@@ -236,12 +242,12 @@ def _session_starts(user: Result) -> list[int]:
 
 def _caption(policy: str, user: Result, story: Result) -> str:
     end = "the user left" if user["left"] else "the story is cut here" if user["cut"] else "the episode was cut"
-    words = [f"{policy}: {user['steps']:,} steps, then {end}."]
+    words = [f"One user under {policy}: {user['steps']:,} steps, then {end}."]
     if _topics(user):
         words.append("Rows of numbers are teal above 0 and orange below.")
     memory = user.get("memory")
     if memory:
-        words.append(f"What the policy keeps are {memory['width']} numbers, of which the two main axes are drawn.")
+        words.append(f"The policy's memory is {memory['width']} numbers, drawn by the two axes in which it moves most.")
     channel = story["channels"][0]["name"]
     words.append(f"A mark is filled where the user answered, and larger with more {channel}.")
     if _session_starts(user):

@@ -72,10 +72,10 @@ def test_a_story_shows_the_hidden_state_above_the_slates_and_turns_pages(
     browser: webdriver.Chrome, address: str
 ) -> None:
     show(browser, f"{address}/run/evaluated", 1280)
-    titles = [t.text for t in browser.find_elements(By.CSS_SELECTOR, ".plot .annotation-text")][:6]
+    titles = [t.text for t in browser.find_elements(By.CSS_SELECTOR, ".plot .annotation-text")][:7]
     assert titles == [
-        "Satisfaction (hidden)", "Fatigue (user state)", "Interests (3 numbers)",
-        "What the policy keeps (2 axes, 83 %)", "Reward", "Slates, position by position",
+        "ppo", "Satisfaction (hidden)", "Fatigue (user state)", "Interests (3 numbers)",
+        "The policy's memory (83 %)", "Reward", "Slates, position by position",
     ]  # fmt: skip
     figure = browser.find_element(By.CSS_SELECTOR, "figure[data-page='20']")
     rows = figure.find_elements(By.CSS_SELECTOR, "tbody tr")
