@@ -120,13 +120,15 @@ class RecurrentPPO:
         """
         if self.steps >= total_steps:
             return self.curve
-        meter = Meter(progress, total_steps, self.steps)
+        meter, saved = Meter(progress, total_steps, self.steps), self.steps
         while self.steps < total_steps:
-            self.learn_some(total_steps, checkpoint_every, meter)
-            if folder is not None:
+            self.learn_some(total_steps, 1, meter)
+            if folder is None:
+                continue
+            if self.steps - saved >= checkpoint_every or self.steps >= total_steps:
                 self.save(folder / "checkpoint")
-                write_json(folder / "curve.json", self.curve.to_json())
-        meter.update(self.steps)
+                saved = self.steps
+            write_json(folder / "curve.json", self.curve.to_json())
         return self.curve
 
     def learn_some(self, total_steps: int, some: int, meter: Meter | None = None) -> None:
