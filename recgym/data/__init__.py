@@ -12,6 +12,7 @@ from recgym.data.batches import (
 from recgym.data.describe import ChannelSummary, LogDescription, SlateSizes, describe
 from recgym.data.export import to_frame, write_csv
 from recgym.data.large import describe_saved, drawn_users, saved_events, split_saved
+from recgym.data.merging import merge_saved
 from recgym.data.pieces import iter_log, scan_log
 from recgym.data.readers import READERS, convert_log, read_log
 from recgym.data.schema import Channel, ChannelKind, FeedbackSchema, InteractionLog, LeftOut
@@ -23,7 +24,7 @@ from recgym.data.synthetic import iid_log, markov_log, random_transitions, zipf_
 __all__ = [
     "Channel", "ChannelKind", "FeedbackSchema", "InteractionLog", "LeftOut",
     "READERS", "convert_log", "iter_log", "read_log", "scan_log",
-    "describe_saved", "drawn_users", "saved_events", "split_saved",
+    "describe_saved", "drawn_users", "merge_saved", "saved_events", "split_saved",
     "distinct_sessions", "sessionise",
     "LeaveOneOut", "Split", "leave_one_out", "split_by_time", "split_by_user", "split_each_user",
     "Events", "consumed_events", "gather_events", "HistoryBatch", "histories", "history_before", "iter_histories",
