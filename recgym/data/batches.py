@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int, Int64
 
 from recgym.arrays import permutation, to_numpy
 from recgym.data.schema import InteractionLog
@@ -184,16 +184,28 @@ def gather_events(
         padding: N, the id that stands where no event is.
         device: a torch device.
     """
+    arrays = gather_window(events.items, events.feedback, events.time_s, starts, ends, window, padding)
+    return History(*(torch.as_tensor(array, device=device) for array in arrays))
+
+
+def gather_window(
+    items: Int[np.ndarray, "n"],
+    feedback: Float32[np.ndarray, "n F"],
+    time_s: Float64[np.ndarray, "n"],
+    starts: Int[np.ndarray, "B"],
+    ends: Int[np.ndarray, "B"],
+    window: int,
+    padding: int,
+) -> tuple[Int64[np.ndarray, "B T"], Float32[np.ndarray, "B T F"], Float64[np.ndarray, "B T"], Bool[np.ndarray, "B T"]]:
+    """The fields of :func:`gather_events`, from flat arrays: items, feedback, times and the mask."""
     index = ends[:, None] - window + np.arange(window)
     mask = index >= starts[:, None]
-    if len(events.items) == 0:
-        index = np.zeros_like(index)
-        events = Events(*(np.zeros((1, *array.shape[1:]), array.dtype) for array in events))
+    if len(items) == 0:
+        items, feedback, time_s = (np.zeros((1, *part.shape[1:]), part.dtype) for part in (items, feedback, time_s))
     index = np.where(mask, index, 0)
-    arrays = (
-        np.where(mask, events.items[index], padding),
-        events.feedback[index] * mask[..., None].astype(np.float32),
-        np.where(mask, events.time_s[index], 0.0),
+    return (
+        np.where(mask, items[index], padding).astype(np.int64, copy=False),
+        feedback[index] * mask[..., None].astype(np.float32),
+        np.where(mask, time_s[index], 0.0),
         mask,
     )
-    return History(*(torch.as_tensor(array, device=device) for array in arrays))

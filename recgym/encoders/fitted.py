@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from recgym.encoders.base import SequenceEncoder
 from recgym.encoders.catalogue import Catalogue
 from recgym.encoders.events import FeedbackScale
 from recgym.encoders.fit import Stage
@@ -94,6 +95,23 @@ class FittedEncoder:
         )  # fmt: skip
         ids = pl.Series("id", np.arange(items))
         return cls(name, config, catalogue, _fresh(config, catalogue).eval(), ids, tuple(description["channels"]))
+
+    def sequence_encoder(self, channels: tuple[str, ...], name: str) -> SequenceEncoder:
+        """The encoder of histories alone, to be the state of an agent.
+
+        Args:
+            channels: the feedback channels of what it will see.
+            name: what that is called.
+
+        Raises:
+            ValueError: it was fitted to other feedback channels.
+        """
+        if self.model.encoder.events.channels and self.channels != channels:
+            raise ValueError(
+                f"{name}: its feedback channels are {', '.join(channels)}, the encoder was fitted to "
+                f"{', '.join(self.channels)}"
+            )
+        return self.model.encoder
 
     def save(self, folder: Path) -> None:
         """Write the encoder as a folder, all or nothing."""

@@ -173,13 +173,7 @@ def fitting_encoder(task: Task, encoder: AnyEncoder) -> SequenceEncoder:
     if isinstance(encoder, Path | str):
         encoder = load_encoder(encoder)
     if isinstance(encoder, FittedEncoder):
-        names = task.model.schema.names
-        if encoder.model.encoder.events.channels and encoder.channels != names:
-            raise ValueError(
-                f"{task.name}: its feedback channels are {', '.join(names)}, the encoder was fitted to "
-                f"{', '.join(encoder.channels)}"
-            )
-        encoder = encoder.model.encoder
+        return encoder.sequence_encoder(task.model.schema.names, task.name)
     return encoder
 
 

@@ -19,6 +19,7 @@ from jaxtyping import Float64
 
 from recgym.agents.base import Policy
 from recgym.agents.constrained.action_values import ActionValues
+from recgym.agents.descent import descend
 from recgym.agents.offline.networks import Parts, StateNetwork
 from recgym.agents.sb3.config import NetworkConfig
 from recgym.arrays import to_numpy
@@ -147,9 +148,7 @@ class _Model:
                 later = self.target(batch.next_observation, action)
                 wanted = batch.reward / self.spread + self.gamma * torch.where(ended, 0.0, later)
             loss = (self.network(batch.observation, batch.action) - wanted).square().mean()
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimiser.step()
+            descend(self.optimiser, loss)
             with torch.no_grad():
                 torch._foreach_lerp_(list(self.target.parameters()), list(self.network.parameters()), _FOLLOW)
             if number >= updates - max(1, updates // 10):

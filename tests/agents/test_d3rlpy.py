@@ -115,8 +115,9 @@ def replace_encoders(d3rlpy: Any, config: Any) -> Any:
 
 
 def test_batches_are_the_steps_of_the_store() -> None:
-    from recgym.agents.d3rlpy.batches import Prepared, returns_to_go
+    from recgym.agents.d3rlpy.batches import Prepared
     from recgym.agents.d3rlpy.states import HistorySummary
+    from recgym.agents.offline.returns import returns_to_go
 
     whole = log_of("items")
     store = whole.subset(np.arange(100, 130))
@@ -135,7 +136,7 @@ def test_batches_are_the_steps_of_the_store() -> None:
     cut = store.columns["truncated"][store.steps]
     assert set(drawn) == set(store.steps[~cut])
     first, closing = store.episodes[4]
-    going = returns_to_go(store)
+    going = returns_to_go(store)[:, 0]
     rewards = store.columns["reward"][first:closing]
     np.testing.assert_allclose(going[first:closing], np.cumsum(rewards[::-1])[::-1], atol=1e-5)
     assert going[closing] == 0
@@ -240,11 +241,11 @@ def test_histories_enter_through_an_encoder(frozen: bool, tmp_path: Path) -> Non
 
 
 def test_prompts_are_those_of_good_episodes() -> None:
-    from recgym.agents.d3rlpy.batches import returns_to_go
+    from recgym.agents.offline.returns import returns_to_go
 
     store = log_of("items")
     agent = agent_of("d3rlpy-dt", store, batch_size=8, prompt=1.0).fit(store, 1)
-    going = returns_to_go(store)
+    going = returns_to_go(store)[:, 0]
     prompts: Any = agent.policy().prompts  # type: ignore[attr-defined]
     assert prompts[0] == going[store.episodes[:, 0]].max()
     assert prompts[-1] == prompts[store.lengths.max() - 1]

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from recgym.agents.constrained.basis import Basis, BasisConfig, Beginning, Critics, capped_ratio, descend, look
+from recgym.agents.constrained.basis import Basis, BasisConfig, Beginning, Critics, capped_ratio, look
+from recgym.agents.descent import descend
 from recgym.agents.offline.networks import ActorNetwork, Parts
 from recgym.agents.offline.policy import NetworkPolicy
 from recgym.data.transitions import TransitionStore

@@ -5,7 +5,6 @@ learn the values of that behaviour. The agent's actors start as copies of that n
 another, and behaviour cloning is where they all begin.
 """
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,12 +15,13 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from recgym.agents.constrained.responses import Chosen, Responses
+from recgym.agents.descent import descend, frozen
 from recgym.agents.offline.networks import ActorNetwork, Parts, StateNetwork, ValueNetwork
 from recgym.agents.offline.policy import NetworkPolicy
 from recgym.data.transitions import Observations, TransitionStore
 from recgym.types import Generator
 
-__all__ = ["Basis", "BasisConfig", "Beginning", "Critics", "Sample", "capped_ratio", "descend", "look"]
+__all__ = ["Basis", "BasisConfig", "Beginning", "Critics", "Sample", "capped_ratio", "look"]
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class Beginning:
     def policy(self, actor: ActorNetwork) -> NetworkPolicy:
         """The actor, or the behaviour network as long as the actor has not begun."""
         network = actor if bool(self._basis.cloned) else self._basis.behaviour
-        return NetworkPolicy(copy.deepcopy(network).eval().requires_grad_(False))
+        return NetworkPolicy(frozen(network))
 
 
 def look(module: nn.Module, store: TransitionStore) -> None:
@@ -221,10 +221,3 @@ def look(module: nn.Module, store: TransitionStore) -> None:
     for part in module.modules():
         if isinstance(part, Basis | StateNetwork):
             part.look(store)
-
-
-def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step down the gradient of a loss."""
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()

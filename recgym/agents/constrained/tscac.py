@@ -9,8 +9,9 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from recgym.agents.constrained.action_values import ActionValues
-from recgym.agents.constrained.basis import Basis, BasisConfig, Beginning, Critics, Sample, capped_ratio, descend, look
+from recgym.agents.constrained.basis import Basis, BasisConfig, Beginning, Critics, Sample, capped_ratio, look
 from recgym.agents.constrained.responses import per_auxiliary
+from recgym.agents.descent import descend
 from recgym.agents.offline.networks import ActorNetwork, Parts
 from recgym.agents.offline.policy import NetworkPolicy
 from recgym.agents.sb3.config import NetworkConfig

@@ -8,24 +8,15 @@ from d3rlpy.dataset import TrajectoryMiniBatch, TransitionMiniBatch
 from jaxtyping import Float32, Int64
 from torch import nn
 
+from recgym.agents.offline.returns import returns_to_go
 from recgym.arrays import integers, to_numpy
 from recgym.data.export import item_actions, preference_actions
 from recgym.data.transitions import TransitionStore
 from recgym.types import Generator
 
-__all__ = ["Prepared", "returns_to_go"]
+__all__ = ["Prepared"]
 
 _AT_ONCE = 8192
-
-
-def returns_to_go(store: TransitionStore) -> Float32[np.ndarray, "P"]:
-    """At each point, the sum of the rewards from there to the end of the episode; 0 outside of the store's episodes."""
-    reward = store.columns["reward"][store.steps].astype(np.float64)
-    total = np.concatenate([[0.0], np.cumsum(reward)])
-    ends = np.repeat(np.cumsum(store.lengths), store.lengths)
-    going: np.ndarray = np.zeros(len(store.columns["user"]), np.float32)
-    going[store.steps] = total[ends] - total[:-1]
-    return going
 
 
 class Prepared:
@@ -49,7 +40,7 @@ class Prepared:
         self._states = _worked_out(store, states, points)
         self._reward = np.asarray(store.columns["reward"], np.float32)[:, None]
         self._terminated = np.asarray(store.columns["terminated"], np.float32)[:, None]
-        self._return = returns_to_go(store)[:, None]
+        self._return = returns_to_go(store)
         self._steps = store.steps
         if chained:
             closing = np.isin(self._steps + 1, store.episodes[:, 1])

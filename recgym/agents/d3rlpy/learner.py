@@ -1,6 +1,5 @@
 """Algorithms of d3rlpy as learners of ours: its networks and updates, our batches, seeds, checkpoints and policies."""
 
-import copy
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -16,12 +15,14 @@ from d3rlpy.optimizers import OptimizerWrapper
 from torch import Tensor, nn
 
 from recgym.agents.base import Policy
-from recgym.agents.d3rlpy.batches import Prepared, returns_to_go
+from recgym.agents.d3rlpy.batches import Prepared
 from recgym.agents.d3rlpy.encoders import GivenEncoderFactory
 from recgym.agents.d3rlpy.policies import Offer, PreferenceNetwork, PromptedPolicy, ValueNetwork
 from recgym.agents.d3rlpy.states import FlatHistories, HistorySummary
+from recgym.agents.descent import frozen
 from recgym.agents.offline.networks import Parts
 from recgym.agents.offline.policy import NetworkPolicy
+from recgym.agents.offline.returns import returns_to_go
 from recgym.agents.sb3.config import NetworkConfig
 from recgym.data.export import discrete_actions
 from recgym.data.transitions import TransitionStore
@@ -119,7 +120,7 @@ class D3RLPyLearner:
 
     def policy(self) -> Policy[Any]:
         """See :class:`recgym.agents.offline.Learner`."""
-        module = copy.deepcopy(self._parts).eval().requires_grad_(False)
+        module = frozen(self._parts)
         offer = Offer(self.problem, self.config.temperature)
         features = torch.from_numpy(self._features.copy())
         if self.config.sequences:
@@ -155,7 +156,7 @@ class _Prompts(nn.Module):
     def look(self, store: TransitionStore, quantile: float) -> None:
         """Take a quantile of the returns to go at each step; beyond the longest episode the last one stays."""
         step = store.steps - store.episodes[store.episode_of_step, 0]
-        going = pl.DataFrame({"step": step, "going": returns_to_go(store)[store.steps].astype(np.float64)})
+        going = pl.DataFrame({"step": step, "going": returns_to_go(store)[store.steps, 0].astype(np.float64)})
         rows = going.group_by("step").agg(pl.col("going").quantile(quantile, "linear")).sort("step")
         found = torch.from_numpy(rows["going"].to_numpy().astype(np.float32))[: len(self.prompts)]
         self.prompts.fill_(float(found[-1]))

@@ -1,6 +1,5 @@
 """What all decision transformers share as learners: returns of the log, the prompt, windows, one step of AdamW."""
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from recgym.agents.decision_transformer.network import SequenceNetwork, Steps, steps_of
 from recgym.agents.decision_transformer.policy import DecisionTransformerPolicy
 from recgym.agents.decision_transformer.returns import LoggedReturns, ReturnKind, logged_returns
+from recgym.agents.descent import descend, frozen
 from recgym.arrays import integers, to_numpy
 from recgym.data.transitions import Problem, TransitionStore
 from recgym.types import Generator
@@ -156,14 +156,11 @@ class Trainer:
         rate = self.config.learning_rate * min(1.0, (number + 1) / max(self.config.warmup, 1))
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.module.parameters(), self.config.max_grad_norm)
-        self.optimiser.step()
+        descend(self.optimiser, loss, self.config.max_grad_norm)
 
     def policy(self) -> DecisionTransformerPolicy:
         """The policy as it is now, asked for what the log suggests."""
-        network: Any = copy.deepcopy(self.module).eval().requires_grad_(False)
+        network: Any = frozen(self.module)
         return DecisionTransformerPolicy(
             network, self.problem, self.returns.weights.clone(), self.returns.prompt[None].clone()
         )

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from recgym.agents.decision_transformer.rewards import columns_of, logged_quantities
+from recgym.agents.offline.returns import returns_to_go
 from recgym.data.transitions import Problem, TransitionStore
 
 __all__ = ["FeedbackAndReturns", "LoggedReturns", "OneSum", "ReturnKind", "TaskReturn", "logged_returns"]
@@ -116,8 +117,5 @@ class LoggedReturns(NamedTuple):
 def logged_returns(store: TransitionStore, weights: Float64[np.ndarray, "V C"]) -> LoggedReturns:
     """Undiscounted sums of the rewards to the end of each episode."""
     rewards = _rewards(store, weights)
-    total = np.concatenate([np.zeros_like(rewards[:1]), rewards.cumsum(0)])
-    ends = np.cumsum(store.lengths)
-    to_go = np.zeros((len(store.columns["user"]), len(weights)), np.float32)
-    to_go[store.steps] = total[ends[store.episode_of_step]] - total[:-1]
-    return LoggedReturns(to_go, total[ends] - total[ends - store.lengths])
+    whole = np.add.reduceat(rewards, np.cumsum(store.lengths) - store.lengths)
+    return LoggedReturns(returns_to_go(store, rewards), whole)

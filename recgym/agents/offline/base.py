@@ -109,7 +109,7 @@ class OfflineAgent:
             encoder = load_encoder(config.network.encoder)
         self.config, self.problem, self.seed = config, problem, seed
         self._features, self._encoder = np.asarray(item_features, np.float32), encoder
-        sequence = None if encoder is None else _suiting(encoder, problem)
+        sequence = None if encoder is None else encoder.sequence_encoder(problem.schema.names, problem.name)
         with seeded(seed, "weights"):
             self.learner = config.learner(Parts(problem, self._features, config.network, sequence))
         self.updates = 0
@@ -226,17 +226,3 @@ class OfflineAgent:
         agent.learner.module.eval()
         agent.updates, agent.losses = meta["updates"], meta["losses"]
         return agent
-
-
-def _suiting(encoder: FittedEncoder, problem: Problem) -> Any:
-    """The sequence encoder itself.
-
-    Raises:
-        ValueError: it was fitted to other feedback channels.
-    """
-    if encoder.model.encoder.events.channels and encoder.channels != problem.schema.names:
-        raise ValueError(
-            f"{problem.name}: its feedback channels are {', '.join(problem.schema.names)}, the encoder was fitted to "
-            f"{', '.join(encoder.channels)}"
-        )
-    return encoder.model.encoder

@@ -1,6 +1,5 @@
 """Behaviour cloning, of all that is on record or of its best episodes."""
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recgym.agents.descent import descend, frozen
 from recgym.agents.offline.networks import ActorNetwork, Parts
 from recgym.agents.offline.policy import NetworkPolicy
 from recgym.agents.offline.returns import episode_returns
@@ -81,12 +81,9 @@ class BC:
         imitated = self._imitated(store)
         points = imitated.draw(self.config.batch_size, generator)
         loss = -self.module(imitated.observations(points)).log_prob(imitated.actions(points)).mean()
-        optimiser = self.optimisers["optimiser"]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
+        descend(self.optimisers["optimiser"], loss)
         return {"loss": loss.detach()}
 
     def policy(self) -> NetworkPolicy:
         """See :class:`recgym.agents.offline.Learner`."""
-        return NetworkPolicy(copy.deepcopy(self.module).eval().requires_grad_(False))
+        return NetworkPolicy(frozen(self.module))

@@ -14,7 +14,6 @@ punish the spreading of probability over several items). Where the log does not 
 network of its own, so that it cannot bend the policy's state.
 """
 
-import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
+from recgym.agents.descent import descend, frozen
 from recgym.agents.offline.networks import Parts, StateNetwork
 from recgym.agents.offline.policy import NetworkPolicy
 from recgym.agents.offline.returns import discounted_returns
@@ -168,7 +168,7 @@ class Reinforce:
             ratio = (log_pi - log_beta).exp().clamp(max=self.config.cap)
             weight = ratio * top_k_weight(log_pi.exp(), self.top_k) * (returns - scale[0]) / scale[1]
         loss = -(weight * log_pi).mean()
-        self._descend("actor_optimiser", loss)
+        descend(self.optimisers["actor_optimiser"], loss)
         return {"loss": loss.detach(), "weight": ratio.mean()}
 
     def _log_beta(self, store: TransitionStore, points: np.ndarray, seen: Any, items: Int64[Tensor, "B K"]) -> Tensor:
@@ -178,14 +178,9 @@ class Reinforce:
             if not bool(logged.isnan().any()):
                 return logged
         learned = self.behaviour.log_probability(seen).gather(1, items)
-        self._descend("behaviour_optimiser", -learned.mean())
+        descend(self.optimisers["behaviour_optimiser"], -learned.mean())
         return learned.detach().clamp(min=math.log(1e-6))
-
-    def _descend(self, name: str, loss: Tensor) -> None:
-        self.optimisers[name].zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimisers[name].step()
 
     def policy(self) -> NetworkPolicy:
         """See :class:`recgym.agents.offline.Learner`."""
-        return NetworkPolicy(copy.deepcopy(self.actor).eval().requires_grad_(False))
+        return NetworkPolicy(frozen(self.actor))

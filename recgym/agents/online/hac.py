@@ -25,6 +25,7 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
+from recgym.agents.descent import descend, frozen, mean_of
 from recgym.agents.offline.networks import Parts, StateNetwork
 from recgym.agents.offline.policy import NetworkPolicy
 from recgym.agents.online.base import Choice, ReplayConfig
@@ -192,7 +193,7 @@ class HAC:
         """See :class:`recgym.agents.online.OnlineLearner`."""
         config, seen, kept = self.config, batch.observation, batch.kept
         critic_loss = self._critic_loss(batch)
-        self._descend("critic_optimiser", critic_loss)
+        descend(self.optimisers["critic_optimiser"], critic_loss)
         hyper = self.actor.hyper(seen)
         keys = self.actor.keys_of(kept["items"])
         self.critic.requires_grad_(False)
@@ -203,7 +204,7 @@ class HAC:
         distance = (hyper - keys.mean(1).detach()).square().mean()
         logits = (keys @ hyper[:, :, None])[:, :, 0]
         answers = functional.binary_cross_entropy_with_logits(logits, kept["answer"])
-        self._descend("actor_optimiser", worth + config.hyper * distance + config.supervised * answers)
+        descend(self.optimisers["actor_optimiser"], worth + config.hyper * distance + config.supervised * answers)
         follow(self._actor_target, self.actor, config.tau)
         follow(self._critic_target, self.critic, config.tau)
         found = {"critic": critic_loss, "value": value.mean(), "distance": distance, "answers": answers}
@@ -218,14 +219,8 @@ class HAC:
             pooled = self.actor.keys_of(kept["items"]).mean(1)
         known = (~kept["cut"]).float()
         error = (self.critic(batch.observation, pooled) - target).square()
-        loss: Tensor = (error * known).sum() / known.sum().clamp(min=1.0)
-        return loss
-
-    def _descend(self, name: str, loss: Tensor) -> None:
-        self.optimisers[name].zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimisers[name].step()
+        return mean_of(error, known)
 
     def policy(self) -> NetworkPolicy:
         """See :class:`recgym.agents.online.OnlineLearner`."""
-        return NetworkPolicy(copy.deepcopy(self.actor).eval().requires_grad_(False))
+        return NetworkPolicy(frozen(self.actor))

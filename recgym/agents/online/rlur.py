@@ -31,6 +31,7 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
+from recgym.agents.descent import descend, frozen, mean_of
 from recgym.agents.offline.networks import ActorNetwork, Parts, StateNetwork
 from recgym.agents.offline.policy import NetworkPolicy
 from recgym.agents.online.base import Choice, ReplayConfig
@@ -219,7 +220,7 @@ class RLUR:
     def update(self, batch: Experience, share: float, generator: Generator) -> Mapping[str, Tensor]:
         """See :class:`recgym.agents.online.OnlineLearner`."""
         found = self._critic_losses(batch, generator)
-        self._descend("critic_optimiser", sum(found.values(), torch.zeros(())))
+        descend(self.optimisers["critic_optimiser"], sum(found.values(), torch.zeros(())))
         if share >= self.config.critics_first:
             found["actor"] = self._improve(batch, generator)
         for name, network in {"actor": self.actor, **dict(self.critics.items())}.items():
@@ -239,7 +240,7 @@ class RLUR:
         weight = (self.config.soft * apart).clamp(0.0, _MOST_WEIGHT).exp()
         loss: Tensor = (weight * worth).mean()
         loss = loss + self.config.stay * distribution.mean.square().mean()
-        self._descend("actor_optimiser", loss)
+        descend(self.optimisers["actor_optimiser"], loss)
         return loss
 
     def _critic_losses(self, batch: Experience, generator: Generator) -> dict[str, Tensor]:
@@ -262,25 +263,15 @@ class RLUR:
         known, taken = (~kept["cut"]).float(), kept["action"]
         classified = functional.binary_cross_entropy_with_logits(away, longer, reduction="none")
         return {
-            "retention": _mean((self.critics["retention"](seen, taken) - retention).square(), known),
-            "at_once": _mean((self.critics["at_once"](seen, taken) - at_once).square(), known),
-            "away": _mean(classified, ended.float()),
+            "retention": mean_of((self.critics["retention"](seen, taken) - retention).square(), known),
+            "at_once": mean_of((self.critics["at_once"](seen, taken) - at_once).square(), known),
+            "away": mean_of(classified, ended.float()),
             "novelty": (self.guess(seen) - self.fixed(seen)).square().mean(),
         }
 
-    def _descend(self, name: str, loss: Tensor) -> None:
-        self.optimisers[name].zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimisers[name].step()
-
     def policy(self) -> NetworkPolicy:
         """See :class:`recgym.agents.online.OnlineLearner`."""
-        return NetworkPolicy(copy.deepcopy(self.actor).eval().requires_grad_(False))
-
-
-def _mean(values: Float32[Tensor, "B"], weight: Float32[Tensor, "B"]) -> Tensor:
-    """Mean of those that count; 0 if none does."""
-    return (values * weight).sum() / weight.sum().clamp(min=1.0)
+        return NetworkPolicy(frozen(self.actor))
 
 
 def _drawn(distribution: Any, generator: Generator) -> Float32[Tensor, "B D"]:

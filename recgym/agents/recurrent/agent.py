@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recgym.agents.descent import frozen
 from recgym.agents.recurrent.collect import Collector
 from recgym.agents.recurrent.config import RecurrentPPOConfig
 from recgym.agents.recurrent.context import Context, NoContext
@@ -181,7 +182,7 @@ class RecurrentPPO:
         Args:
             group_size: users of one world that stand side by side where it will act; 0 for all.
         """
-        network = copy.deepcopy(self._network).eval().requires_grad_(False)
+        network = frozen(self._network)
         return RecurrentPolicy(
             network, copy.deepcopy(self._context), self._features, copy.deepcopy(self._scale), self.task.slate_size,
             self.task.mask_consumed, group_size,

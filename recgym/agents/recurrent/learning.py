@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
+from recgym.agents.descent import descend
 from recgym.agents.recurrent.collect import Batch
 from recgym.agents.recurrent.config import RecurrentPPOConfig
 from recgym.agents.recurrent.judging import Judged
@@ -93,10 +94,7 @@ def improve(
     for _ in range(config.epochs):
         for part in sequences.batches(config.batch_steps, generator):
             loss, parts = _loss(network, batch, judged, part, config)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
-            optimiser.step()
+            descend(optimiser, loss, config.max_grad_norm)
             sums, updates = sums + np.array(parts), updates + 1
     return Losses(*(sums / max(updates, 1)).tolist())
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from recgym.agents.descent import descend
 from recgym.arrays import integers
 from recgym.encoders.sadae import SADAE, SADAEConfig
 from recgym.types import Generator
@@ -99,10 +100,7 @@ class WorldContext:
         total = 0.0
         for _ in range(updates):
             loss = self.encoder.loss(_draw_sets(features, group, self.config.encoder, generator), generator)
-            self._optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), 10.0)
-            self._optimiser.step()
+            descend(self._optimiser, loss, 10.0)
             total += loss.item()
         return total / max(updates, 1)
 

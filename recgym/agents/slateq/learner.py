@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor, nn
 
+from recgym.agents.descent import descend, frozen
 from recgym.agents.online.base import Choice
 from recgym.agents.online.replay import Experience, Replay
 from recgym.agents.slateq.config import SlateQConfig
@@ -80,10 +81,7 @@ class SlateQ:
         for settings, rate in zip(optimiser.param_groups, self._rates, strict=True):
             settings["lr"] = rate * left
         found = losses(self.network, self.label, Transitions.of(batch), config)
-        optimiser.zero_grad(set_to_none=True)
-        (found.value + found.choice).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.max_grad_norm)
-        optimiser.step()
+        descend(optimiser, found.value + found.choice, config.max_grad_norm)
         updates: Any = self.module.updates
         updates += 1
         if int(updates) % config.label_every == 0:
@@ -96,7 +94,7 @@ class SlateQ:
         Args:
             serving: finds the slates; the settings' own if None.
         """
-        network = copy.deepcopy(self.network).eval().requires_grad_(False)
+        network = frozen(self.network)
         return SlateQPolicy(network, serving or self.config.serving, self.task.slate_size, self.config.epsilon)
 
 

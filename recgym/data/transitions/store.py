@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from recgym.arrays import integers, permutation, to_numpy
+from recgym.data.batches import gather_window
 from recgym.data.transitions.columns import EVENTS, Problem, point_columns
 from recgym.files import read_json
 from recgym.seeding import make_generator
@@ -145,19 +146,13 @@ class TransitionStore:
         problem, columns = self.problem, self.columns
         if problem.flat:
             return torch.from_numpy(columns["flat"][points]).to(device)
-        end, first = columns["last_event"][points], columns["first_event"][points]
-        index = end[:, None] - problem.window + np.arange(problem.window)
-        mask = index >= first[:, None]
-        index = np.where(mask, index, 0)
-        if len(columns["event_items"]):
-            items, times = columns["event_items"][index], columns["event_time_s"][index]
-            feedback = columns["event_feedback"][index] * mask[:, :, None].astype(np.float32)
-        else:
-            items, times = np.zeros_like(index), np.zeros(index.shape)
-            feedback = np.zeros((*index.shape, len(problem.schema)), np.float32)
+        items, feedback, times, mask = gather_window(
+            columns["event_items"], columns["event_feedback"], columns["event_time_s"],
+            columns["first_event"][points], columns["last_event"][points], problem.window, problem.num_items,
+        )  # fmt: skip
         gap = (columns["clock_s"][points][:, None] - times).astype(np.float32) * mask.astype(np.float32)
         seen: dict[str, np.ndarray] = {
-            "history_items": np.where(mask, items, problem.num_items).astype(np.int64),
+            "history_items": items,
             "history_feedback": feedback,
             "history_gap_s": gap,
         }
