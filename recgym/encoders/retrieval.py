@@ -135,19 +135,37 @@ def best_of_each(
     factored = isinstance(model.scorer, FactoredScorer)
     if isinstance(model.scorer, FactoredScorer):
         flat, vectors = model.scorer.factors(flat, vectors)
-    best = flat.new_full((users, interests, 0), -torch.inf)
-    items = torch.zeros_like(best, dtype=torch.int64)
+    best = flat.new_full((len(flat), min(k, len(vectors))), -torch.inf)
+    items = torch.full_like(best, len(vectors), dtype=torch.int64)
     for first in range(0, len(vectors), block):
         part = vectors[first : first + block]
         scores = flat @ part.T if factored else model.scorer.scores(flat, part)
-        scores = scores.reshape(users, interests, -1)
         if seen is not None:
-            _leave_out(scores, seen - first)
-        top, index = scores.topk(min(k, len(part)), 2)
-        best, items = torch.cat([best, top], 2), torch.cat([items, index + first], 2)
-        best, index = best.topk(min(k, best.shape[2]), 2)
-        items = items.gather(2, index)
-    return best, torch.where(best > -torch.inf, items, len(vectors))
+            _leave_out(scores.view(users, interests, -1), seen - first)
+        best, items = _improve(best, items, scores, first)
+    items = torch.where(best > -torch.inf, items, len(vectors))
+    return best.view(users, interests, -1), items.view(users, interests, -1)
+
+
+def _improve(
+    best: Float32[Tensor, "Q k"], items: Int64[Tensor, "Q k"], scores: Float32[Tensor, "Q C"], first: int
+) -> tuple[Float32[Tensor, "Q k"], Int64[Tensor, "Q k"]]:
+    """The best of those known and of another block, whose columns are the items from ``first`` on.
+
+    Most of a block is worse than the worst that is kept, so only what is better is sorted in: looking for it is a
+    fraction of the work of sorting the block.
+    """
+    row, column = (scores > best[:, -1:]).nonzero(as_tuple=True)
+    if len(row) == 0:
+        return best, items
+    count = torch.bincount(row, minlength=len(best))
+    place = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
+    better = best.new_full((len(best), int(count.max())), -torch.inf)
+    better[row, place] = scores[row, column]
+    ids = torch.zeros_like(better, dtype=torch.int64)
+    ids[row, place] = column + first
+    merged, index = torch.cat([best, better], 1).topk(best.shape[1], 1)
+    return merged, torch.cat([items, ids], 1).gather(1, index)
 
 
 def _leave_out(scores: Float32[Tensor, "B R C"], columns: Int64[Tensor, "B S"]) -> None:
