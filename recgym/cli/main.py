@@ -54,6 +54,7 @@ VERBS = (
     Entry(("demo",), "recgym.cli.demo:Demo", "From a log to a trained policy and a report"),
     Entry(("data", "describe"), "recgym.cli.data:Describe", "What a log holds, and what was left out of it"),
     Entry(("data", "convert"), "recgym.cli.data:Convert", "Write a log in recgym's own format"),
+    Entry(("data", "transitions"), "recgym.cli.transitions:Transitions", "Read a log as steps that agents learn from"),
     Entry(("simulator", "fit"), "recgym.cli.simulator:Fit", "Fit simulated users to a log"),
     Entry(
         ("simulator", "check"), "recgym.cli.simulator:Check", "Hold simulated users against a log they have not seen"
@@ -69,6 +70,7 @@ VERBS = (
     Entry(("evaluate",), "recgym.cli.evaluate:Evaluate", "Roll policies out and compare them"),
     Entry(("ope",), "recgym.cli.ope:Ope", "What policies are worth, by a log of another one"),
     Entry(("abtest",), "recgym.cli.abtest:ABTest", "Try an A/B test out on simulated users, thousands of times"),
+    Entry(("bench",), "recgym.cli.bench:Bench", "How fast recgym is on this machine, beside its peers"),
     Entry(("report",), "recgym.cli.report:Report", "Render the results of a run as one HTML page"),
     Entry(("view",), "recgym.cli.view:View", "Look at runs in the browser, also while they go on"),
 )

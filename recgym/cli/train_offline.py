@@ -28,7 +28,7 @@ class TrainOffline(Generic[Config]):
     """Train an agent on recorded steps and keep its checkpoints; --agent NAME --help lists the settings of that agent.
 
     Attributes:
-        log: folder that recgym record wrote, or transitions_from_log.
+        log: folder that recgym record or recgym data transitions wrote.
         updates: of the networks in all, those before a --resume included.
         out: folder that gets config.json, checkpoint/, losses.json and result.json.
         settings: of the agent.
