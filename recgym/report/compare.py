@@ -10,6 +10,7 @@ from recgym.report.fidelity import check_parts
 from recgym.report.plots import channel_plot, curves_plot, policy_plot, reliability_plot
 from recgym.report.ranking import best_policies, ranked
 from recgym.report.runs import Found, Kind, Run, State
+from recgym.report.sweep import by_settings
 from recgym.report.words import bounds, share, with_bounds
 
 __all__ = ["overview"]
@@ -90,6 +91,8 @@ def _outcome(run: Run) -> str:
             return f"{result['replications']:,} experiments, {' against '.join(result['arms'])}"
         case Kind.OPE:
             return f"{len(result['policies'])} policies judged by {result['episodes']:,} episodes"
+        case Kind.SWEEP:
+            return _best(by_settings(result), {})
         case Kind.STORY:
             return f"stories under {len(run.story.get('policies') or {})} policies"
         case _:

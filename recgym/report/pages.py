@@ -11,6 +11,7 @@ from recgym.report.ope import ope_report
 from recgym.report.policies import evaluation_report
 from recgym.report.runs import Kind, Run, Runs, State
 from recgym.report.story import story_report, story_sections
+from recgym.report.sweep import sweep_report
 from recgym.report.training import training_report
 
 __all__ = ["report_of", "run_in"]
@@ -61,6 +62,8 @@ def _report(run: Run) -> Report:
             return evaluation_report(run.result)
         case Kind.TRAINING | Kind.OFFLINE:
             return training_report(run.result, run.config)
+        case Kind.SWEEP:
+            return sweep_report(run.result, run.config)
         case Kind.STORY:
             return story_report(run.story)
         case _:

@@ -14,8 +14,8 @@ __all__ = ["STORY", "Found", "Kind", "Run", "Runs", "State"]
 
 STORY = "story.json"
 _FILES: Mapping[str, tuple[type, str]] = {
-    "result.json": (dict, "object"), "config.json": (dict, "object"), "curve.json": (list, "array"),
-    "losses.json": (list, "array"), STORY: (dict, "object"),
+    "result.json": (dict, "object"), "config.json": (dict, "object"), "sweep.json": (dict, "object"),
+    "curve.json": (list, "array"), "losses.json": (list, "array"), STORY: (dict, "object"),
 }  # fmt: skip
 """The files of a run, and what they hold."""
 _NO_RUNS_IN = {"checkpoint", "tb", "simulator", "node_modules"}
@@ -31,6 +31,7 @@ class Kind(StrEnum):
     DEMO = "log to policy"
     TRAINING = "training"
     OFFLINE = "training on a log"
+    SWEEP = "sweep"
     EVALUATION = "evaluation"
     CHECK = "fidelity check"
     OPE = "off-policy evaluation"
@@ -140,7 +141,8 @@ class Runs:
 
     def _run(self, name: str, folder: Path, marks: Mapping[str, _Stamp], problems: list[str]) -> Run | None:
         read = {file: self._file(folder / file, stamp, problems) for file, stamp in marks.items()}
-        config, result, story = (read.get(file) or {} for file in ("config.json", "result.json", STORY))
+        result, story = (read.get(file) or {} for file in ("result.json", STORY))
+        config = read.get("config.json") or read.get("sweep.json") or _trial_config(folder, self._read)
         curve = read.get("curve.json") or read.get("losses.json")
         if curve and not result.get("learning_curve"):
             result = {**result, "learning_curve": curve}
@@ -194,6 +196,8 @@ def _name(root: Path, folder: Path, many: bool) -> str:
 
 
 def _kind(config: Mapping[str, Any], result: Mapping[str, Any], story: Mapping[str, Any]) -> Kind:
+    if "trials" in result or "grid" in config:
+        return Kind.SWEEP
     if "replications" in result:
         return Kind.EXPERIMENT
     if "logged_return" in result:
@@ -215,11 +219,18 @@ def _kind(config: Mapping[str, Any], result: Mapping[str, Any], story: Mapping[s
 def _state(marks: Mapping[str, _Stamp], config: Mapping[str, Any], changed: float) -> State:
     # A run that was taken up again has written its settings after its last result.
     result = marks.get("result.json")
-    if result is not None and result >= (marks.get("config.json", (0, 0))[0], 0):
+    begun = marks.get("config.json") or marks.get("sweep.json") or (0, 0)
+    if result is not None and result >= (begun[0], 0):
         return State.DONE
     if result is None and "agent" not in config and STORY in marks:
         return State.DONE
     return State.RUNNING if time.time() - changed < _STALE_S else State.STOPPED
+
+
+def _trial_config(folder: Path, read: Mapping[Path, tuple[_Stamp, Any]]) -> dict[str, Any]:
+    """What a trial of a sweep was told, as far as the sweep says so."""
+    known = read.get(folder.parent.parent / "sweep.json") if folder.parent.name == "trials" else None
+    return {} if known is None else {name: known[1].get(name) for name in ("env", "agent", "steps")}
 
 
 def _part_of_another(run: Run, runs: Mapping[str, Run]) -> bool:

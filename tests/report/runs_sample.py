@@ -26,6 +26,19 @@ def write_runs(root: Path, hostile: str = "click") -> None:
     done = {"agent": "ppo", "env": "recgym/ShortVideo-v0", "steps": 40_000, "learning_curve": curve(8)}
     _write(root / "train" / "a", {"config.json": ppo | {"seed": 0}, "result.json": done})
     _write(root / "train" / "b", {"config.json": ppo | {"seed": 1}, "curve.json": curve(3)})
+    trial = {"steps": 40_000, "return": 8.1, "low": 7.9, "high": 8.3}
+    told = {
+        "env": "recgym/ShortVideo-v0",
+        "agent": "ppo",
+        "grid": {"gamma": [0.9, 0.99]},
+        "seeds": [0],
+        "steps": 40_000,
+    }
+    chosen = [{"gamma": gamma, **trial, "finished": 1} for gamma in (0.9, 0.99)]
+    trials = [{**row, "seed": 0, "finished": True} for row in chosen]
+    swept = {"env": told["env"], "agent": "ppo", "sweep": told, "settings": chosen, "trials": trials}
+    _write(root / "sweep", {"sweep.json": told, "result.json": swept})
+    _write(root / "sweep" / "trials" / "0000", {"result.json": trial, "curve.json": curve(8)})
     losses = [{"updates": 100 * i, "loss": 2 / i, "entropy": 0.1 * i} for i in range(1, 9)]
     bc = {"log": "logs/a", "task": "recgym/ShortVideo-v0", "agent": "bc", "updates": 800}
     _write(root / "offline", {"config.json": bc, "result.json": bc | {"learning_curve": losses}})

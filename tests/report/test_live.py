@@ -23,7 +23,18 @@ def client(root: Path) -> Client:
 def test_all_pages_and_assets_are_served_and_load_nothing_from_elsewhere(client: Client) -> None:
     home = client.get("/")
     assert home.status_code == 200
-    for name in ("demo", "train/a", "train/b", "offline", "evaluated", "check", "ope", "ab"):
+    for name in (
+        "demo",
+        "train/a",
+        "train/b",
+        "offline",
+        "evaluated",
+        "check",
+        "ope",
+        "ab",
+        "sweep",
+        "sweep/trials/0000",
+    ):
         assert f'href="/run/{name}"' in home.text
         page = client.get(f"/run/{name}")
         assert page.status_code == 200, name
