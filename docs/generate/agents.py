@@ -155,7 +155,9 @@ def _training(name: str, env: str, settings: dict[str, Any], offline: bool) -> s
 def _documentation(config: type[Any]) -> str:
     """The module's text, then the algorithm where it is a class of its own, then the settings."""
     module = importlib.import_module(config.__module__)
-    text = autodoc("automodule", module.__name__, "no-members", "no-index")
+    # A docstring of one sentence says no more than what follows.
+    several = "\n\n" in (module.__doc__ or "").strip()
+    text = autodoc("automodule", module.__name__, "no-members", "no-index") if several else ""
     name = config.__name__.removesuffix("Config")
     found = getattr(module, name, None) or getattr(importlib.import_module(module.__package__ or ""), name, None)
     if isinstance(found, type) and found.__module__.startswith("recgym"):

@@ -18,10 +18,15 @@ def pages() -> dict[str, str]:
     """Page name -> text."""
     found = results("reproductions/results")
     rows = [
-        [f"[{name}]({name}.md)", len(result["claims"]), sum(claim["holds"] for claim in result["claims"])]
+        [
+            f"[{name}]({name}.md)",
+            str(len(result["claims"])),
+            str(sum(claim["holds"] for claim in result["claims"])),
+            f"`{result['command']}`",
+        ]
         for name, result in found.items()
     ]
-    summary = table(["reproduction", "claims", "of these hold"], [[str(cell) for cell in row] for row in rows])
+    summary = table(["reproduction", "claims", "of these hold", "command"], rows)
     failing = [claim | {"of": name} for name, result in found.items() for claim in result["claims"]
                if not claim["holds"]]  # fmt: skip
     index = _INTRODUCTION + "\n" + summary + "\n## Claims that do not hold\n\n"
@@ -48,9 +53,17 @@ def _page(name: str, result: dict[str, Any]) -> str:
     text = f"# {name}\n\n{docstring(module)}\n"
     text += command(result["command"]) + f"\nSeeds {', '.join(map(str, result['seeds']))}; {versions}.\n"
     text += "\n## Claims\n\n" + claims(result["claims"])
+    text += _published(result["rows"])
     if result.get("notes"):
         text += "\n## Notes of the run\n\n" + "\n".join(f"- {note}" for note in result["notes"]) + "\n"
     return text
+
+
+def _published(rows: list[dict[str, Any]]) -> str:
+    """Rows that stand beside a figure of the paper."""
+    beside = [row for row in rows if row.get("published") is not None and {"arm", "return"} <= set(row)]
+    cells = [[row["arm"], interval(row, "return"), figure(row["published"])] for row in beside]
+    return "\n## Beside the paper\n\n" + table(["arm", "ours", "published"], cells) if cells else ""
 
 
 def _module(words: str) -> str:
