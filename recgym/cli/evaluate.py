@@ -12,8 +12,9 @@ from recgym.cli.common import console, jsonable, print_json, table
 from recgym.cli.progress import Watched
 from recgym.cli.sharing import shared
 from recgym.cli.train import env_settings
-from recgym.envs import make_task
+from recgym.envs import Task, make_task
 from recgym.evaluation.baselines import action_spec
+from recgym.evaluation.constraints import Constraint, hold_against
 from recgym.evaluation.oracle import OneStepOracle
 from recgym.evaluation.rollout import rollout
 from recgym.evaluation.story import stories
@@ -40,6 +41,9 @@ class Evaluate:
         out: folder that gets ``result.json``, and ``story.json`` if stories are told.
         story: tell the stories of this many users of each policy, hidden state included, for people to look at in
             ``recgym view`` or ``recgym report``.
+        constraint: what must not be given up for the return, such as like>=98% of the reference policy's, or
+            hate<=0.01 a user; may be given several times.
+        reference: policy that constraints in % are held against: random, or one of the folders.
         json: print one JSON object in place of a table.
         quiet: no progress.
     """
@@ -54,6 +58,8 @@ class Evaluate:
     ray: str | None = None
     out: Path | None = None
     story: int = 0
+    constraint: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    reference: str = "random"
     json: bool = False
     quiet: bool = False
 
@@ -63,31 +69,32 @@ class Evaluate:
             raise ValueError(f"--story is how many users to follow, written into --out DIR; found {self.story}")
         if self.out is not None:
             check_writable(self.out)
+        constraints = [Constraint.parse(words) for words in self.constraint]
         task = make_task(self.env, env_settings(self.env_kwargs))
-        policies: dict[str, Any] = {}
-        for folder in self.agents:
-            policies[str(folder)] = load_trained(folder, task).policy()
-        if task.action == "items":
-            policies["random"] = RandomPolicy(action_spec(task))
-            policies["one-step oracle"] = OneStepOracle
-        if not policies:
-            raise ValueError(f"{self.env} takes preference vectors: give at least one trained agent with --agents")
+        for constraint in constraints:
+            task.model.schema.index(constraint.response)  # says what does not exist before users are simulated
+        policies = self._policies(task)
+        if constraints and self.reference not in policies:
+            raise ValueError(f"--reference {self.reference} is not among the policies {', '.join(policies)}")
         seeds = range(self.seeds)
         with shared(self.ray, self.workers) as workers, Bars(console(self.quiet)) as bars:
-            results = {
+            played = {
                 name: rollout(
                     policy, task, users=self.users, seeds=seeds, greedy=not self.sample,
                     workers=Watched(workers, bars, f"evaluating {name}"),
-                ).summary()
+                )
                 for name, policy in policies.items()
             }  # fmt: skip
             if self.out is not None and self.story:
                 bars(Tick("telling stories"))
                 told = stories(policies, task, self.story, among=self.users, greedy=not self.sample)
                 write_json(self.out / "story.json", told)
+        results = {name: found.summary() for name, found in played.items()}
         for name in results:
             results[name] |= {"oracle": True} if policies[name] is OneStepOracle else {}
-        result = {"env": self.env, "env_kwargs": env_settings(self.env_kwargs), "policies": results}
+        result: dict[str, Any] = {"env": self.env, "env_kwargs": env_settings(self.env_kwargs), "policies": results}
+        if constraints:
+            result["constraints"] = hold_against(played, constraints, self.reference).to_json()
         if self.out is not None:
             write_json(self.out / "result.json", jsonable(result))
         if self.json:
@@ -97,4 +104,31 @@ class Evaluate:
                 [n, r["return"], r["low"], r["high"], r["session_length"], r["coverage"]] for n, r in results.items()
             ]
             table(["policy", "return", "low", "high", "session length", "coverage"], rows, title=self.env)
+            if constraints:
+                _show(result["constraints"])
         return 0
+
+    def _policies(self, task: Task) -> dict[str, Any]:
+        """The agents by their folders, and what they are held against."""
+        policies: dict[str, Any] = {}
+        for folder in self.agents:
+            policies[str(folder)] = load_trained(folder, task).policy()
+        if task.action == "items":
+            policies["random"] = RandomPolicy(action_spec(task))
+            policies["one-step oracle"] = OneStepOracle
+        if not policies:
+            raise ValueError(f"{self.env} takes preference vectors: give at least one trained agent with --agents")
+        return policies
+
+
+def _show(held: dict[str, Any]) -> None:
+    """Whether each policy keeps to each constraint; the slack is how much better it is than it must be."""
+    rows = [
+        [
+            name, each["constraint"], each["slack"]["mean"], each["slack"]["low"], each["slack"]["high"],
+            "kept" if each["satisfied"] else "broken" if each["violated"] else "undecided",
+        ]
+        for name, policy in held["policies"].items() for each in policy["constraints"]
+    ]  # fmt: skip
+    title = f"constraints, against {held['reference']}; no other policy beats {', '.join(held['front'])}"
+    table(["policy", "constraint", "slack", "low", "high", ""], rows, title=title)

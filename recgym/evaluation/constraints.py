@@ -1,5 +1,6 @@
 """Whether policies keep to constraints: by how much, how surely, how often not, and which policies no other beats."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,9 +8,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
+from recgym.evaluation.rollout import Rollout
 from recgym.stats import Interval, t_interval
 
-__all__ = ["Constraint", "ConstraintReport", "Satisfaction", "constraint_report", "pareto_front"]
+__all__ = ["Constraint", "ConstraintReport", "Satisfaction", "constraint_report", "hold_against", "pareto_front"]
+
+_WORDS = re.compile(r"([^<>=\s]+)\s*(>=|<=)\s*(-?\d*\.?\d+(?:[eE][-+]?\d+)?)\s*(%?)")
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,31 @@ class Constraint:
     margin: float = 0.0
     cost: bool = False
     bound: float | None = None
+
+    @classmethod
+    def parse(cls, words: str) -> "Constraint":
+        """A constraint in words: ``like>=98%`` of the reference policy, ``hate<=0.01`` a user's episode.
+
+        Raises:
+            ValueError: the words are none of these.
+        """
+        found = _WORDS.fullmatch(words.strip())
+        if found is None:
+            raise ValueError(
+                f"a constraint reads CHANNEL>=NUMBER or CHANNEL<=NUMBER, with % for a share of the reference policy's, "
+                f"such as like>=98%; found {words!r}"
+            )
+        response, sign, number, percent = found.groups()
+        value, cost = float(number), sign == "<="
+        if not percent:
+            return cls(response, cost=cost, bound=value)
+        return cls(response, value / 100 - 1 if cost else 1 - value / 100, cost)
+
+    def __str__(self) -> str:
+        sign = "<=" if self.cost else ">="
+        if self.bound is not None:
+            return f"{self.response}{sign}{self.bound:g}"
+        return f"{self.response}{sign}{100 * (1 + self.margin if self.cost else 1 - self.margin):g}%"
 
 
 @dataclass(frozen=True)
@@ -57,7 +86,8 @@ class Satisfaction:
     def to_json(self) -> dict[str, Any]:
         """A value that JSON can hold."""
         return {
-            "response": self.constraint.response, "margin": self.constraint.margin, "cost": self.constraint.cost,
+            "constraint": str(self.constraint), "response": self.constraint.response,
+            "margin": self.constraint.margin, "cost": self.constraint.cost,
             "bound": self.constraint.bound, "slack": self.slack._asdict(), "violation_rate": self.violation_rate,
             "satisfied": self.satisfied, "violated": self.violated,
         }  # fmt: skip
@@ -100,6 +130,31 @@ class ConstraintReport:
                 for name, value in self.values.items()
             },
         }
+
+
+def hold_against(
+    rollouts: Mapping[str, Rollout], constraints: Sequence[Constraint], reference: str, level: float = 0.95
+) -> ConstraintReport:
+    """Hold policies that served the same users against constraints on the feedback of an episode.
+
+    The return is the response that is to be raised. Samples are the means of the seeds; with one seed only, its users.
+
+    Args:
+        rollouts: of each policy, on one task with the same users and seeds.
+        constraints: on feedback channels, summed over an episode.
+        reference: name of the policy that relative margins are taken from.
+        level: confidence level of the intervals.
+
+    Raises:
+        ValueError: see :func:`constraint_report`.
+    """
+    names = next(iter(rollouts.values())).task.model.schema.names
+    samples = {}
+    for name, played in rollouts.items():
+        episodes = played.episodes
+        found = np.concatenate([episodes.reward[:, :, None], episodes.feedback], 2)
+        samples[name] = found.mean(1) if len(found) > 1 else found[0]
+    return constraint_report(samples, ("return", *names), "return", constraints, reference, level)
 
 
 def constraint_report(

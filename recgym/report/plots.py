@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from recgym.report.document import Plot
 
 __all__ = [
-    "channel_plot", "curves_plot", "distribution_plot", "learning_curve", "policy_plot", "rates_plot",
+    "channel_plot", "curves_plot", "distribution_plot", "interval_plot", "learning_curve", "policy_plot", "rates_plot",
     "reliability_plot", "survival_plot", "layout",
 ]  # fmt: skip
 
@@ -36,7 +36,7 @@ def policy_plot(policies: Mapping[str, Result], truth: Mapping[str, Result] | No
     caption = "Mean return of a session for each policy; the bar is its confidence interval."
     if truth:
         caption += " Teal: with the learned users. Orange: the same policies with the true users."
-    return _interval_plot(policies, truth, "return", "return of a session", caption, wide=True)
+    return interval_plot(policies, truth, "return", "return of a session", caption, wide=True)
 
 
 def channel_plot(policies: Mapping[str, Result], channel: str) -> Plot:
@@ -47,7 +47,7 @@ def channel_plot(policies: Mapping[str, Result], channel: str) -> Plot:
         channel: which of the channels.
     """
     values = {name: result.get("channels", {}).get(channel, {}) for name, result in policies.items()}
-    return _interval_plot(values, None, "mean", channel, f"{channel} in a session: mean under each policy.", wide=False)
+    return interval_plot(values, None, "mean", channel, f"{channel} in a session: mean under each policy.", wide=False)
 
 
 def learning_curve(points: Sequence[Result], references: Mapping[str, float] | None = None) -> Plot:
@@ -224,7 +224,7 @@ def rates_plot(parts: Sequence[Result], channel: str, by: str) -> Plot:
     return Plot(figure, f"Mean {channel} by {by}.", wide=False)
 
 
-def _interval_plot(
+def interval_plot(
     results: Mapping[str, Result],
     truth: Mapping[str, Result] | None,
     value: str,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recgym.report.constraints import constraints_section
 from recgym.report.document import Fact, Report, Section, Table
 from recgym.report.making import making_section
 from recgym.report.plots import channel_plot, policy_plot
@@ -25,7 +26,7 @@ def evaluation_report(result: Result) -> Report:
     users = max((int(entry.get("users") or 0) * int(entry.get("seeds") or 1) for entry in policies.values()), default=0)
     served = f" {users:,} simulated users were served by each." if users else ""
     title = f"Policies on {result['env']}" if result.get("env") else "Policies compared"
-    sections = [part for part in (section, making) if part]
+    sections = [part for part in (section, constraints_section(result), making) if part]
     return Report(title, f"{verdict(policies)}{served}".strip(), sections, (), best_fact(policies))
 
 

@@ -76,3 +76,31 @@ def test_stories_stand_beside_the_result_and_are_shown(tmp_path: Path, capsys: p
 def test_a_story_needs_a_place(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--env", ENV, "--story", "1"]) == 2
     assert "written into --out DIR" in capsys.readouterr().err
+
+
+def test_constraints_are_held_against_the_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--env", "recgym/ShortVideo-v0", "--users", "32", "--seeds", "2", "--env-kwargs", "num_candidates=10"]
+    asked = ["--constraint", "like>=90%", "--constraint", "hate<=1e6"]
+    assert main(["evaluate", *flags, *asked, "--out", str(tmp_path)]) == 0
+    assert "hate<=1e+06" in capsys.readouterr().out
+    held = json.loads((tmp_path / "result.json").read_text())["constraints"]
+    like, hate = held["policies"]["random"]["constraints"]
+    assert like["slack"]["mean"] == pytest.approx(0.1)
+    assert hate["satisfied"]
+    assert main(["report", str(tmp_path)]) == 0
+    assert "like&gt;=90%" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--constraint", "like"], "a constraint reads CHANNEL>=NUMBER"),
+        (["--constraint", "joy>=1"], "there is no feedback channel 'joy'"),
+        (["--constraint", "like>=1", "--reference", "x"], "--reference x is not among the policies random, one-step"),
+    ],
+)
+def test_a_bad_constraint_is_one_sentence(flags: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--env", "recgym/ShortVideo-v0", "--users", "8", "--seeds", "2", *flags]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert len(error.strip().splitlines()) == 1

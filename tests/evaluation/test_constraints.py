@@ -5,7 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from recgym.evaluation.constraints import Constraint, constraint_report, pareto_front
+from recgym.agents import RandomPolicy
+from recgym.envs import make_task
+from recgym.evaluation import action_spec, rollout
+from recgym.evaluation.constraints import Constraint, constraint_report, hold_against, pareto_front
+from recgym.evaluation.oracle import OneStepOracle
 
 RESPONSES = ("watch", "like", "hate")
 
@@ -63,3 +67,42 @@ def test_bad_input() -> None:
         constraint_report(found, ("watch", "like"), "watch", [], "one")
     with pytest.raises(ValueError, match="like: the reference's mean is 0; give a bound"):
         constraint_report({"one": np.zeros((3, 2))}, ("watch", "like"), "watch", [Constraint("like")], "one")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("like>=98%", Constraint("like", 0.02)),
+        ("hate <= 103%", Constraint("hate", 0.03, cost=True)),
+        ("like>=0.5", Constraint("like", bound=0.5)),
+        ("hate<=1e-3", Constraint("hate", cost=True, bound=1e-3)),
+    ],
+)
+def test_constraints_in_words(words: str, expected: Constraint) -> None:
+    found = Constraint.parse(words)
+    assert (found.response, found.cost, found.bound) == (expected.response, expected.cost, expected.bound)
+    assert found.margin == pytest.approx(expected.margin)
+    assert str(Constraint.parse(str(found))) == str(found)
+
+
+@pytest.mark.parametrize("words", ["like", "like=1", "like>1", ">=1", "like>=much", "like>=1%%"])
+def test_other_words_are_refused(words: str) -> None:
+    with pytest.raises(ValueError, match="a constraint reads CHANNEL>=NUMBER"):
+        Constraint.parse(words)
+
+
+def test_policies_that_served_the_same_users() -> None:
+    task = make_task("recgym/ShortVideo-v0", {"num_candidates": 10})
+    random = RandomPolicy(action_spec(task))
+    played = {
+        name: rollout(policy, task, users=64, seeds=(0, 1, 2))
+        for name, policy in {"random": random, "oracle": OneStepOracle, "again": random}.items()
+    }
+    like, hate = Constraint.parse("like>=100%"), Constraint.parse("hate<=1000")
+    report = hold_against(played, [like, hate], "random")
+    assert report.constraints["again"][0].slack.mean == pytest.approx(0.0, abs=1e-12)
+    mean = played["oracle"].episodes.feedback[:, :, task.model.schema.index("like")].mean()
+    base = played["random"].episodes.feedback[:, :, task.model.schema.index("like")].mean()
+    assert report.constraints["oracle"][0].slack.mean == pytest.approx(mean / base - 1)
+    assert all(report.constraints[name][1].satisfied for name in played)
+    assert report.values["oracle"].mean > report.values["random"].mean
