@@ -30,13 +30,13 @@ def constraints_section(result: Result) -> Section | None:
         "than it must be: a policy keeps to a constraint if the whole interval lies above 0. No other policy is at "
         f"least as good as {listed(held['front'])} in the return and in all that is constrained."
     )
-    plots = []
+    slacks, fronts = [], []
     for index, first in enumerate(next(iter(held["policies"].values()))["constraints"]):
         slack = {name: policy["constraints"][index]["slack"] for name, policy in held["policies"].items()}
         caption = f"{first['constraint']}: slack of each policy, with its confidence interval; 0 is the line to keep."
-        plots.append(_with_zero(interval_plot(slack, None, "mean", "slack", caption, wide=False)))
-        plots.append(_front(result, first["response"], first["cost"]))
-    return Section("Constraints", text, [_table(held)], plots)
+        slacks.append(_with_zero(interval_plot(slack, None, "mean", "slack", caption, wide=False)))
+        fronts.append(_front(result, first["response"], first["cost"]))
+    return Section("Constraints", text, [_table(held)], [*slacks, *fronts])
 
 
 def _table(held: Result) -> Table:
@@ -60,14 +60,17 @@ def _front(result: Result, response: str, cost: bool) -> Plot:
     """The return against one response: a point a policy, those of the front filled."""
     policies, front = result["policies"], set(result["constraints"]["front"])
     names = [name for name in result["constraints"]["policies"] if response in policies[name].get("channels", {})]
+    means = [float(policies[name]["channels"][response]["mean"]) for name in names]
     figure = go.Figure(layout=layout(300, escape(response), "return"))
     figure.add_scatter(
-        x=[policies[name]["channels"][response]["mean"] for name in names],
+        x=means,
         y=[policies[name]["return"] for name in names], text=[escape(name) for name in names],
         mode="markers+text", textposition="top center", showlegend=False, cliponaxis=False,
         marker={"size": 11, "color": TEAL, "symbol": ["circle" if name in front else "circle-open" for name in names]},
         hovertemplate="%{text}: %{x:.4g}, return %{y:.4g}<extra></extra>",
     )  # fmt: skip
     better = "left" if cost else "right"
+    room = 0.3 * ((max(means) - min(means)) or 1.0)  # for the names of the outermost
+    figure.update_xaxes(range=[min(means) - room, max(means) + room])
     caption = f"Return against {response}; better is up and to the {better}. Filled: no other policy beats it in all."
     return Plot(figure, caption, wide=False)
