@@ -9,7 +9,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from sphinx.domains.python import PyObject  # noqa: E402 - found through the path above, like the next
+from sphinx.domains.python._object import PyObject  # noqa: E402 - found through the path above, like the next
 
 from docs.generate import write_pages  # noqa: E402
 from docs.generate.references import resolve  # noqa: E402

@@ -60,11 +60,11 @@ def pages() -> dict[str, str]:
     """Page name -> text."""
     online, offline = dict(CONFIGS), offline_configs("")
     rows, made = [], {}
-    for name, config in (online | offline).items():
-        facts = can_be_used(config)
+    for name in online | offline:
+        facts = can_be_used(name)
         rows.append([f"[`{name}`]({name}.md)", *("yes" if facts[key] == "" else "no" for key in USES),
-                     "a log" if name in offline else "simulated users", _memory(config)])  # fmt: skip
-        made[f"agents/{name}.md"] = _page(name, config, facts, name in offline)
+                     "a log" if name in offline else "simulated users", _memory(name)])  # fmt: skip
+        made[f"agents/{name}.md"] = _page(name, facts, name in offline)
     columns = ["agent", *USES, "learns from", "memory"]
     index = _INTRODUCTION + table(columns, rows) + "\n" + toctree([*online, *offline, "bandits", "d3rlpy"], hidden=True)
     return {"agents/index.md": index, "agents/bandits.md": _bandits(), "agents/d3rlpy.md": _d3rlpy()} | made
@@ -82,15 +82,19 @@ def _build(config: type[Any], task: Task) -> Any:
     return make_agent(config(), task, num_envs=8)
 
 
+def _config(name: str) -> type[Any]:
+    return CONFIGS[name] if name in CONFIGS else offline_configs(name)[name]
+
+
 @cache
-def can_be_used(config: type[Any]) -> dict[str, str]:
+def can_be_used(name: str) -> dict[str, str]:
     """Kind of action -> why an agent cannot be used for it; empty if it can."""
     found = {}
     for use in USES:
         refusals = []
         for task in _tasks(use):
             try:
-                _build(config, task)
+                _build(_config(name), task)
             except ValueError as error:
                 refusals.append(str(error).partition("\n")[0])
         found[use] = "" if len(refusals) < len(_tasks(use)) else refusals[0]
@@ -98,25 +102,25 @@ def can_be_used(config: type[Any]) -> dict[str, str]:
 
 
 @cache
-def _first(config: type[Any]) -> tuple[str, dict[str, Any], Task, Any]:
+def _first(name: str) -> tuple[str, dict[str, Any], Task, Any]:
     """The first environment that an agent can learn, and the agent."""
     for use, facts in USES.items():
         for (env, settings), task in zip(facts, _tasks(use), strict=True):
             try:
-                return env, settings, task, _build(config, task)
+                return env, settings, task, _build(_config(name), task)
             except ValueError:
                 continue
-    raise ValueError(f"{config.name} can learn none of the environments that are tried")
+    raise ValueError(f"{name} can learn none of the environments that are tried")
 
 
-def _memory(config: type[Any]) -> str:
-    state = _first(config)[3].policy().init_state(1, "cpu")
+def _memory(name: str) -> str:
+    state = _first(name)[3].policy().init_state(1, "cpu")
     return "yes" if len(state) else "no"
 
 
-def _judged(config: type[Any]) -> bool:
+def _judged(name: str) -> bool:
     """Whether its policy can tell how likely it would have been to choose what was logged."""
-    _, _, task, agent = _first(config)
+    _, _, task, agent = _first(name)
     policy = agent.policy()
     if not hasattr(policy, "log_prob"):
         return False
@@ -127,18 +131,18 @@ def _judged(config: type[Any]) -> bool:
     return bool(decision.log_propensity.isfinite().all())
 
 
-def _page(name: str, config: type[Any], facts: dict[str, str], offline: bool) -> str:
-    env, settings, _, _ = _first(config)
+def _page(name: str, facts: dict[str, str], offline: bool) -> str:
+    env, settings, _, _ = _first(name)
     rows = [[use, "no: " + why if why else "yes"] for use, why in facts.items()]
     rows += [
         ["learning on simulated users", "no" if offline else "yes"],
         ["learning from a log", "yes" if offline else "no"],
-        ["a memory of its own (recurrent)", _memory(config)],
-        ["being judged on a log of another policy (`recgym ope`)", "yes" if _judged(config) else "no"],
+        ["a memory of its own (recurrent)", _memory(name)],
+        ["being judged on a log of another policy (`recgym ope`)", "yes" if _judged(name) else "no"],
     ]
     text = f"# {name}\n\n" + _training(name, env, settings, offline)
     text += "\n## Can I use it for ...?\n\n" + table(["use", "possible"], rows)
-    return text + "\n## What it does\n\n" + _documentation(config) + _result(name)
+    return text + "\n## What it does\n\n" + _documentation(_config(name)) + _result(name)
 
 
 def _training(name: str, env: str, settings: dict[str, Any], offline: bool) -> str:

@@ -40,7 +40,7 @@ ITEMS, SLATES, PREFERENCES = agents.USES
     ],
 )
 def test_uses_are_found_out_by_building_agents(name: str, uses: set[str]) -> None:
-    facts = agents.can_be_used((CONFIGS | OFFLINE_CONFIGS)[name])
+    facts = agents.can_be_used(name)
     assert {use for use, why in facts.items() if not why} == uses
 
 
