@@ -103,6 +103,10 @@ def _runs(body: Body) -> list[float]:
     return [run["steps_per_s"] for run in body["runs"]]
 
 
+def _power(axis: str) -> Callable[[Body], list[float]]:
+    return lambda body: [body["slopes"][axis]]
+
+
 LTS, IE = "recgym/LongTermSatisfaction-v0", "recgym/InterestEvolution-v0"
 
 AIMS: dict[str, tuple[Aim, ...]] = {
@@ -211,6 +215,14 @@ AIMS: dict[str, tuple[Aim, ...]] = {
             least=False,
         ),
     ),
+    "growth": (
+        *(
+            Aim(f"time of a step by {axis}: power", 1.1, _power(axis), least=False)
+            for axis in ("users", "slate", "candidates", "items")
+        ),
+        Aim("time of one event by the length of the session: power", 0.1, _power("session"), least=False),
+    ),
+    "logs": (),
     "million_items": (
         Aim("the best 100 of a million items for 1,024 users: seconds", 4.0, lambda body: body["seconds"], least=False),
         Aim("the same: peak memory beyond the model's, GiB", 2.0, lambda body: [body["peak_gib"]], least=False),
