@@ -7,7 +7,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from recgym.cli.common import Cell, print_json, table
-from recgym.data import LogDescription, convert_log, describe, read_log
+from recgym.data import LogDescription, convert_log, describe, describe_saved, read_log
 
 __all__ = ["Convert", "Describe"]
 
@@ -30,7 +30,10 @@ class Describe:
 
     def run(self) -> int:
         """Print the description; returns the exit status 0."""
-        described = describe(read_log(self.path, self.format, columns=self.columns))
+        if self.format == "recgym":  # which may be larger than memory
+            described = describe_saved(self.path)
+        else:
+            described = describe(read_log(self.path, self.format, columns=self.columns))
         if self.json:
             print_json(described.to_json())
         else:

@@ -13,21 +13,19 @@ import tyro
 from rich.console import Console
 
 from recgym.cli.common import console, flag_value, print_json, table
-from recgym.data import consumed_events, gather_events, read_log
+from recgym.cli.sharing import shared
+from recgym.data import read_log
 from recgym.encoders.fit import Epoch
 from recgym.encoders.models import MODELS, AnyModelConfig, load_encoder
-from recgym.encoders.retrieval import ItemRetriever
 from recgym.evaluation.encoders import EncoderSplit, encoder_split, fit_encoder, with_items_of
 from recgym.evaluation.ranking import RankingReport, SeenItems, evaluate_ranking
+from recgym.evaluation.recommending import recommend, recommend_saved
 from recgym.files import check_replaceable, check_writable
 from recgym.progress import Bars, Progress, Tick
 
 __all__ = ["Evaluate", "Fit", "Recommend"]
 
 Config = TypeVar("Config", bound=AnyModelConfig)
-
-_BLOCK = 256
-"""Users served at once: their whole histories, the longest of which decides how wide all are."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +155,10 @@ class Recommend:
         users: Original ids of the users; all if none are named.
         k: Items a user, at most.
         keep_seen: Let items that a user has consumed be recommended again.
+        out: A Parquet file for the lists of all users, in place of printing them; the log, in the format recgym, may
+            then be larger than memory.
+        workers: With --out, processes that share the users, 1 if not given; of --ray auto, all processors if not given.
+        ray: With --out, auto for a Ray of this machine, or HOST:PORT of a cluster, to share the users with.
         json: Print one JSON object in place of a table.
     """
 
@@ -167,27 +169,29 @@ class Recommend:
     users: tuple[str, ...] = ()
     k: int = 10
     keep_seen: bool = False
+    out: Path | None = None
+    workers: int | None = None
+    ray: str | None = None
     json: bool = False
 
     def run(self) -> int:
         """Recommend and print; returns the exit status 0."""
         encoder = load_encoder(self.encoder)
+        if self.out is not None:
+            if self.format != "recgym" or self.users:
+                raise ValueError("--out is for all users of a log of the format recgym; recgym data convert makes one")
+            with shared(self.ray, self.workers) as workers:
+                recommend_saved(encoder, self.data, self.out, self.k, repeats=self.keep_seen, workers=workers)
+            print(f"wrote {self.out}", file=sys.stderr)
+            return 0
         log = with_items_of(read_log(self.data, self.format, columns=self.columns), encoder)
         if not 1 <= self.k <= log.n_items:
             raise ValueError(f"--k must be in 1..{log.n_items}, the number of items, found {self.k}")
         names = log.user_ids.cast(str).to_list()
         rows = np.arange(log.n_users) if not self.users else np.array([_row(names, name) for name in self.users])
         items = log.item_ids.cast(str).to_numpy()
-        events, retriever = consumed_events(log), ItemRetriever(encoder.model, repeats=self.keep_seen)
-        served: dict[str, list[str]] = {}
-        for start in range(0, len(rows), _BLOCK):
-            chosen = rows[start : start + _BLOCK]
-            first, end = events.start[chosen], events.start[chosen + 1]
-            # Histories as they are, of which the model takes its window: what is older has been seen all the same.
-            history = gather_events(events, first, end, max(int((end - first).max()), 1), log.n_items, "cpu")
-            best = retriever.retrieve(torch.from_numpy(chosen), history, self.k).numpy()
-            lists = (items[row[row < log.n_items]].tolist() for row in best)
-            served.update(zip((names[user] for user in chosen), lists, strict=True))
+        best = recommend(encoder, log, rows, self.k, repeats=self.keep_seen)
+        served = {names[user]: items[row[row < log.n_items]].tolist() for user, row in zip(rows, best, strict=True)}
         if self.json:
             print_json({"recommendations": served})
         else:
