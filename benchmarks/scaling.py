@@ -1,0 +1,163 @@
+"""Weak scaling over the workers of a Ray of this machine: ``python -m benchmarks.scaling --json``.
+
+Twice the workers get twice the work. What is timed: ``rollout``, a random policy on ``recgym/ShortVideo-v0``, blocks of
+1024 users; and ``replicate``, experiments of 20,000 users, looked at every 100 and decided by the mixture sequential
+probability ratio test and its confidence sequence. Runs with one worker and with several take turns, after one of each
+that does not count and in which the workers start. Every process has one thread of PyTorch. ``scaling`` is work per
+second over that of one worker; the aim is 1.7 with two. ``result_bytes`` is what workers send back for a million units,
+``setup_bytes`` what is sent once to each machine, both as they are packed for the object store.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import torch
+
+from benchmarks.measure import finish, machine, options
+from recgym.abtest import Method, Pools, pools_of, replicate
+from recgym.abtest.blocks import BLOCK as REPLICATIONS
+from recgym.agents import RandomPolicy
+from recgym.envs import Task, make_task
+from recgym.evaluation import action_spec, rollout
+from recgym.evaluation.rollout import BLOCK as USERS
+from recgym.scale import RayWorkers, connected
+from recgym.workers import Workers
+
+__all__ = ["AIM", "Scaling", "main", "run"]
+
+AIM = 1.7
+_EXPERIMENT, _EVERY = 20_000, 100
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Speeds of one kind of work with one worker and with several, from runs in turn.
+
+    Attributes:
+        what: kind of work.
+        unit: what is counted.
+        workers: of the several.
+        blocks: pieces of work for each worker.
+        alone: units per second with one worker, of each run.
+        together: with several.
+        per_worker: median of the latter over the workers.
+        result_bytes: sent back for a million units.
+        setup_bytes: sent once to each machine.
+        min: smallest ratio of a pair of runs.
+        median: over pairs.
+        max: largest.
+    """
+
+    what: str
+    unit: str
+    workers: int
+    blocks: int
+    alone: list[float]
+    together: list[float]
+    per_worker: float
+    result_bytes: float
+    setup_bytes: int
+    min: float
+    median: float
+    max: float
+
+
+@dataclass
+class _Weighed:
+    """Workers whose results are weighed on the way."""
+
+    workers: Workers
+    setup: int = 0
+    results: int = 0
+
+    def map(self, work: Callable[..., Any], setup: Any, pieces: Iterable[Any]) -> Generator[Any, None, None]:
+        self.setup = len(cloudpickle.dumps((work, setup)))
+        for made in self.workers.map(work, setup, pieces):
+            self.results += len(cloudpickle.dumps(made))
+            yield made
+
+
+def run(workers: int, seconds: float, repeats: int) -> list[Scaling]:
+    """Both kinds of work; connected to a Ray of so many places.
+
+    Args:
+        workers: of the several.
+        seconds: of a run, about; decides how many pieces of work there are for each worker.
+        repeats: pairs of runs.
+    """
+    task = make_task("recgym/ShortVideo-v0", {"num_candidates": 10})
+    draw = np.random.default_rng(0)
+    pools = pools_of(draw.normal(0.0, 1.0, USERS), draw.normal(0.02, 1.0, USERS))
+    return [
+        _scaling("rollout", "user-steps", lambda some, count: _rollout(task, some, count), workers, seconds, repeats),
+        _scaling("replicate", "users", lambda some, count: _replicate(pools, some, count), workers, seconds, repeats),
+    ]
+
+
+def _rollout(task: Task, workers: Workers, blocks: int) -> int:
+    """User-steps; one block a seed, so that all are of one size."""
+    played = rollout(RandomPolicy(action_spec(task)), task, users=USERS, seeds=range(blocks), workers=workers)
+    return int(played.episodes.length.sum())
+
+
+def _replicate(pools: Pools, workers: Workers, blocks: int) -> int:
+    looks = range(_EVERY, _EXPERIMENT + 1, _EVERY)
+    methods = (Method.MSPRT, Method.CONFIDENCE_SEQUENCE)
+    replicate(pools, looks, blocks * REPLICATIONS, methods=methods, workers=workers)
+    return blocks * REPLICATIONS * _EXPERIMENT
+
+
+def _scaling(
+    what: str, unit: str, work: Callable[[Workers, int], int], workers: int, seconds: float, repeats: int
+) -> Scaling:
+    one, several = RayWorkers(cpus=workers), RayWorkers()
+
+    def speed(some: Workers, count: int) -> float:
+        start = time.perf_counter()
+        return work(some, count) / (time.perf_counter() - start)
+
+    work(several, workers)
+    start = time.perf_counter()
+    work(one, 4)
+    blocks = max(round(4 * seconds / (time.perf_counter() - start)), 1)
+    weighed = _Weighed(several)
+    units = work(weighed, workers * blocks)
+    pairs = [(speed(one, blocks), speed(several, workers * blocks)) for _ in range(repeats)]
+    ratios = [together / alone for alone, together in pairs]
+    together = [pair[1] for pair in pairs]
+    return Scaling(
+        what, unit, workers, blocks, [pair[0] for pair in pairs], together, statistics.median(together) / workers,
+        1e6 * weighed.results / units, weighed.setup, min(ratios), statistics.median(ratios), max(ratios),
+    )  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark; a full run is kept in ``benchmarks/results/scaling.json``."""
+    parser = options("scaling", __doc__)
+    parser.add_argument("--workers", type=int, default=2, help="how many are compared with one")
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    with connected("auto", args.workers):
+        rows = run(args.workers, 0.5, 2) if args.quick else run(args.workers, 10.0, 5)
+    body = machine(("recgym", "numpy", "torch", "ray")) | {"aim": AIM, "rows": [asdict(row) for row in rows]}
+    return finish("scaling", body, args, _table(rows))
+
+
+def _table(rows: list[Scaling]) -> str:
+    lines = [f"{'what':10} {'unit':>10} {'workers':>8} {'a worker':>14} {'KB / million':>13} {'scaling':>22}"]
+    lines += [
+        f"{r.what:10} {r.unit:>10} {r.workers:8} {r.per_worker:12,.0f}/s {r.result_bytes / 1e3:13.1f} "
+        f"{r.min:8.2f} {r.median:6.2f} {r.max:6.2f}"
+        for r in rows
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
