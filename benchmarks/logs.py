@@ -24,7 +24,7 @@ __all__ = ["main"]
 REAL = {"MovieLens-1M": ("ml-1m/sequences.txt.gz", "sequences"), "EB-NeRD": ("ebnerd", "ebnerd"),
         "KuaiRand": ("kuairand", "kuairand")}  # fmt: skip
 """Name -> where below the folder of data sets, format."""
-_COLUMNS = "user=user,item=item,time=time:s,click=click,watch_time=watch"
+_COLUMNS = "user=user,item=item,time=time:s,click=click,watch_time=watch:duration:s"
 
 
 @dataclass(frozen=True)
