@@ -21,19 +21,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_fit_then_check(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "simulator"
-    status = main(
-        ["simulator", "fit", "--data", str(data), "--format", "recgym", "--out", str(out), "--holdout", "0.2"]
-    )
-    assert status == 0
-    assert "gate: passed" in capsys.readouterr().out
+    out, seen = tmp_path / "simulator", tmp_path / "check"
+    common = ["--data", str(data), "--format", "recgym", "--json"]
+    assert main(["simulator", "fit", *common, "--out", str(out), "--holdout", "0.2", "--quiet"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["check"]["passed"]
+    assert printed.err == ""
     loaded = FittedSimulator.load(out)
     assert loaded.facts.end_time < known().log.frame["time_s"].max()  # type: ignore[operator]
-    status = main(["simulator", "check", "--simulator", str(out), "--data", str(data), "--format", "recgym", "--json"])
+    assert main(["simulator", "check", "--simulator", str(out), *common, "--out", str(seen)]) == 0
     printed = capsys.readouterr()
-    assert status == 0
     assert set(json.loads(printed.out)["channels"]) == {"click", "watch", "stars"}
     assert "served as history only" in printed.err
+    assert main(["report", str(seen)]) == 0
+    assert "Fidelity of simulator" in (seen / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_failed_gate_is_status_1_and_noted_in_the_folder(
