@@ -87,7 +87,8 @@ class FeedbackSchema:
         return [
             {
                 "name": c.name, "kind": c.kind.value, "unit": c.unit,
-                "low": c.low, "high": None if c.high == float("inf") else c.high,
+                "low": None if c.low == -float("inf") else c.low,
+                "high": None if c.high == float("inf") else c.high,
             }
             for c in self.channels
         ]  # fmt: skip
@@ -98,7 +99,8 @@ class FeedbackSchema:
         return cls(
             tuple(
                 Channel(
-                    name=c["name"], kind=ChannelKind(c["kind"]), unit=c["unit"], low=c["low"],
+                    name=c["name"], kind=ChannelKind(c["kind"]), unit=c["unit"],
+                    low=-float("inf") if c["low"] is None else c["low"],
                     high=float("inf") if c["high"] is None else c["high"],
                 )
                 for c in value

@@ -1,5 +1,6 @@
 """The interaction log refuses rows that break its rules, and survives saving."""
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -80,3 +81,8 @@ def test_a_folder_of_something_else(tmp_path: Path) -> None:
     write_json(tmp_path / "log.json", {"format": "other"})
     with pytest.raises(ValueError, match="does not describe a saved recgym log"):
         InteractionLog.load(tmp_path)
+
+
+def test_bounds_that_are_infinite_survive_json() -> None:
+    schema = FeedbackSchema((Channel("engagement", ChannelKind.DURATION, low=-float("inf")),))
+    assert FeedbackSchema.from_json(json.loads(json.dumps(schema.to_json(), allow_nan=False))) == schema
