@@ -19,7 +19,7 @@ PROGRAM = "recgym"
 FINE, WRONG_USAGE, INTERRUPTED, BROKEN_PIPE = 0, 2, 130, 141
 
 # Top-level modules of optional packages, and the extra that installs each.
-EXTRAS = {"d3rlpy": "offline", "minari": "offline", "h5py": "offline", "PIL": "offline", "ray": "ray"}
+EXTRAS = {"d3rlpy": "offline", "minari": "offline", "h5py": "offline", "ray": "ray"}
 
 
 @runtime_checkable
