@@ -202,10 +202,21 @@ AIMS: dict[str, tuple[Aim, ...]] = {
             for name in ("LinUCB", "LinTS")
         ),
     ),
-    "ope": tuple(
-        Aim(f"{name}: {what} over obp's", reference, _ratio(f"{name}: {what}", "obp"))
-        for name in ("IPW", "SNIPW", "DR")
-        for what, reference in (("point", 1.0), ("resamples", 4.0))
+    "ope": (
+        *(
+            Aim(f"{name}: {what} over obp's", reference, _ratio(f"{name}: {what}", "obp"))
+            for name in ("IPW", "SNIPW", "DR")
+            for what, reference in (("point", 1.0), ("resamples", 4.0))
+        ),
+        *(
+            Aim(
+                f"{name} of 100,000 episodes of 10 steps: seconds",
+                0.2,
+                _row("seconds", what=f"{name}: episodes of 10 steps", n=100_000),
+                least=False,
+            )
+            for name in ("PDIS", "DR")
+        ),
     ),
     "abtest": (
         Aim(

@@ -2,6 +2,7 @@
 
 * ``point``: estimates per second of IPW, SNIPW and DR, from plain arrays (so checking them counts) to a number.
 * ``resamples``: bootstrap resamples per second, from plain arrays to an interval.
+* ``episodes``: a tenth as many episodes of ten steps, from plain arrays to the number of PDIS and of DR.
 
 A million rounds of ten actions, one thread. Where a Python of an environment with Open Bandit Pipeline is named, it is
 timed on the same rounds in turn with ours, and its values must be ours; it draws fewer resamples, as each costs it the
@@ -24,7 +25,8 @@ import numpy as np
 from benchmarks.measure import Ratio, finish, machine, options, paired
 from benchmarks.peers.environments import BANDITS, DEFAULT_ROOT
 from benchmarks.peers.run_obp import rounds
-from recgym.ope import DR, IPW, SNIPW, Bootstrap, Estimator, LoggedRounds, value_of
+from recgym.ope import DR, IPW, SNIPW, Bootstrap, Estimator, LoggedRounds, Trajectories, value_of
+from recgym.ope.sequential import PDIS, TrajectoryDR
 from recgym.seeding import make_generator
 
 __all__ = ["main"]
@@ -80,6 +82,23 @@ def timings(data: dict[str, np.ndarray], resamples: int, repeats: int) -> list[T
         name = ", ".join(one.name for one in group)
         whole = [1 / _rate(partial(_interval, group, data, resamples), 1, 1) for _ in range(repeats)]
         found.append(Timing(f"{name}: {resamples} resamples", n, float(np.median(whole))))
+    return found
+
+
+def episodes(n: int, steps: int, repeats: int) -> list[Timing]:
+    """Our own times for episodes of so many steps, from plain arrays of both policies' probabilities to a number."""
+    rng = np.random.default_rng(0)
+    reward, logged, target, q, v = (rng.random((n, steps)) + shift for shift in (0.0, 0.1, 0.1, 0.0, 0.0))
+    mask = np.ones((n, steps), bool)
+
+    def estimate(estimator: PDIS | TrajectoryDR) -> float:
+        data = Trajectories(reward, target / logged, mask, q=q, v=v)
+        return float(value_of(estimator.fractions(data))[0])
+
+    found = []
+    for estimator in (PDIS(), TrajectoryDR()):
+        each = [1 / _rate(partial(estimate, estimator), 1, 1) for _ in range(repeats)]
+        found.append(Timing(f"{estimator.name}: episodes of {steps} steps", n, float(np.median(each))))
     return found
 
 
@@ -142,7 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("peers are left out: run make bench-peers", file=sys.stderr)
     n, resamples, repeats = (20_000, 50, 1) if args.quick else (args.rounds, args.resamples, args.repeats)
     data = rounds(n)
-    rows = timings(data, resamples, repeats)
+    rows = [*timings(data, resamples, repeats), *episodes(n // 10, 10, repeats)]
     ratios = beside_obp(python, data, resamples, repeats) if python else []
     body = machine(("recgym", "numpy", "scipy")) | {
         "rows": [asdict(row) for row in rows],

@@ -19,7 +19,7 @@ def test_quick_run_writes_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert ope.main(["--quick", "--json", "--out", str(out), "--peers", str(tmp_path / "none")]) == 0
     body = json.loads(out.read_text())
     assert json.loads(capsys.readouterr().out) == body
-    assert len(body["rows"]) == 7
+    assert len(body["rows"]) == 9
     assert all(row["seconds"] > 0 for row in body["rows"])
 
 
