@@ -7,7 +7,7 @@ from typing import Any
 from recgym.report.abtest_plots import sequence_plot
 from recgym.report.document import Cell, Fact, Link, Plot, Report, Section, Table
 from recgym.report.fidelity import check_parts
-from recgym.report.plots import channel_plot, curves_plot, policy_plot, reliability_plot
+from recgym.report.plots import ASIDE, channel_plot, curves_plot, policy_plot, reliability_plot
 from recgym.report.ranking import best_policies, ranked
 from recgym.report.runs import Found, Kind, Run, State
 from recgym.report.sweep import by_settings
@@ -17,6 +17,7 @@ __all__ = ["overview"]
 
 Result = Mapping[str, Any]
 
+_LONG_NAME, _WIDE_CHANNELS = 22, 2
 _CURVES, _PLOTS, _ROWS = 12, 6, 15
 """Curves in a plot, plots of a kind, rows of a table at a time: at most."""
 
@@ -144,36 +145,51 @@ def _learning(runs: Sequence[Run]) -> Section | None:
 
 
 def _policies(runs: Sequence[Run]) -> Section | None:
-    worlds: dict[str, dict[str, Result]] = {}
+    worlds: dict[str, list[Run]] = {}
     for run in runs:
-        policies = run.result.get("policies") or {}
-        if run.kind in (Kind.DEMO, Kind.EVALUATION):
-            named = {f"{name} · {run.name}": policies[name] for name in ranked(policies)}
-            worlds.setdefault(run.world or run.name, {}).update(named)
-    worlds = {world: named for world, named in worlds.items() if named}
+        if run.kind in (Kind.DEMO, Kind.EVALUATION) and ranked(run.result.get("policies") or {}):
+            worlds.setdefault(run.world or run.name, []).append(run)
     if not worlds:
         return None
     plots: list[Plot] = []
     rows: list[Sequence[Cell]] = []
-    for index, (world, named) in enumerate(worlds.items()):
-        shown = dict(list(named.items())[:_CURVES])
-        channels = list(dict.fromkeys(c for entry in named.values() for c in entry.get("channels") or {}))
-        if index < _PLOTS:
-            plots.append(_small(policy_plot(shown), f"{world}: mean return of a session under each policy."))
-            plots += [_small(channel_plot(shown, c), f"{world}: {c} in a session.") for c in channels]
+    for index, (world, here) in enumerate(worlds.items()):
+        named = _named(here)
+        where = f"{world}, {here[0].name}" if len(here) == 1 else world
+        plots += _outcomes(named, where) if index < _PLOTS else []
         for name in ranked(named):
             entry = named[name]
             found = [f"{c} {entry['channels'][c]['mean']:.4g}" for c in entry.get("channels") or {}]
             rows.append(
-                (name, world, entry["return"], bounds(entry), entry.get("session_length"), ", ".join(found) or None)
+                (name, where, entry["return"], bounds(entry), entry.get("session_length"), ", ".join(found) or None)
             )
-    columns = ("Policy and run", "World or log", "Return", "Interval", "Session length", "Channels")
+    columns = ("Policy", "World or log, and run", "Return", "Interval", "Session length", "Channels")
     table = Table(columns, rows, "What policies came to, a session of a user", _ROWS)
     return Section("Outcomes", "Every policy that was rolled out, channel by channel.", [table], plots)
 
 
-def _small(plot: Plot, caption: str) -> Plot:
-    return Plot(plot.figure, caption, wide=False)
+def _named(runs: Sequence[Run]) -> dict[str, Result]:
+    """Policies of runs in one world by name, folders by their last part; several runs have theirs named beside it."""
+    named: dict[str, Result] = {}
+    for run in runs:
+        policies = run.result["policies"]
+        for name in ranked(policies):
+            short = name.rstrip("/").rsplit("/", maxsplit=1)[-1]
+            beside = "" if len(runs) == 1 else f"{ASIDE}{run.name}"
+            label = f"{short}{beside}" if f"{short}{beside}" not in named else f"{name}{beside}"
+            named[label] = policies[name]
+    return named
+
+
+def _outcomes(named: Mapping[str, Result], where: str) -> list[Plot]:
+    """Return and channels of policies; names that are long get a wide plot, and then the first channels alone."""
+    shown = dict(list(named.items())[:_CURVES])
+    channels = list(dict.fromkeys(channel for entry in shown.values() for channel in entry.get("channels") or {}))
+    wide = max(len(part) for name in shown for part in name.split(ASIDE)) > _LONG_NAME
+    plots = [Plot(policy_plot(shown).figure, f"{where}: mean return of a session under each policy.", wide)]
+    for channel in channels[: _WIDE_CHANNELS if wide else None]:
+        plots.append(Plot(channel_plot(shown, channel).figure, f"{where}: {channel} in a session.", wide))
+    return plots
 
 
 def _fidelity(runs: Sequence[Run]) -> Section | None:

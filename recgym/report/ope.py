@@ -52,26 +52,31 @@ def estimates_plot(entry: Result, logged: float) -> Plot:
     """
     known = [each for each in entry["estimates"] if each.get("value") is not None][::-1]
     figure = go.Figure(layout=layout(110 + 34 * max(len(known), 1), "return of an episode", ""))
+    names = [escape(str(each["estimator"])) for each in known]
     values = [each["value"] for each in known]
     lows, highs = ([_or(each.get(side), each["value"]) for each in known] for side in ("low", "high"))
     figure.add_scatter(
-        x=values, y=[f"{escape(str(each['estimator']))}  " for each in known], mode="markers", name="estimate",
+        x=values, y=list(range(len(known))), mode="markers", name="estimate",
         marker={"color": TEAL, "size": 10},
         error_x={
             "type": "data", "symmetric": False, "thickness": 2.5, "width": 0, "color": TEAL,
             "array": [high - value for high, value in zip(highs, values, strict=True)],
             "arrayminus": [value - low for low, value in zip(lows, values, strict=True)],
         },
-        hovertemplate="%{y}: %{x:.4g}<extra></extra>",
+        text=names, hovertemplate="%{text}: %{x:.4g}<extra></extra>",
     )  # fmt: skip
     lines = [("in the log", logged, GREY)]
     if entry.get("online"):
         lines.append(("really earned", entry["online"]["return"], ORANGE))
     for name, value, colour in lines:
         figure.add_scatter(
-            x=[value, value], y=[-0.5, len(known) - 0.5], mode="lines", name=name, hoverinfo="skip",
+            x=[value, value], y=[-0.6, len(known) - 0.4], mode="lines", name=name, hoverinfo="skip",
             line={"color": colour, "width": 1.5, "dash": "dash"},
         )  # fmt: skip
+    figure.update_yaxes(
+        tickvals=list(range(len(known))), ticktext=[f"{name}  " for name in names], range=[-0.6, len(known) - 0.4],
+        ticks="",
+    )  # fmt: skip
     return Plot(figure, "Estimates with their intervals; the dashed lines are what is known.")
 
 

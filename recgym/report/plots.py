@@ -20,6 +20,8 @@ __all__ = [
 TEAL, ORANGE, GREY = "#16908f", "#e0812f", "#8b949a"
 SERIES = (TEAL, ORANGE, "#8a6fd1", "#3f86d6", "#cf5b78", "#7c9a3c")
 BAND = "rgba(22, 144, 143, 0.18)"
+ASIDE = " · "
+"""Parts a name from what is said beside it, which goes on a line of its own where names are drawn below one another."""
 _DASHES = ("solid", "dash", "dot")
 _FEW_POINTS = 60
 
@@ -241,7 +243,8 @@ def interval_plot(
     series = [("learned users" if truth else "", results, TEAL, 0.13 if truth else 0.0)]
     if truth:
         series.append(("true users", truth, ORANGE, -0.13))
-    figure = go.Figure(layout=layout(90 + (46 if wide else 34) * max(len(names), 1), escape(title), ""))
+    height = 46 if wide or any(ASIDE in name for name in names) else 34
+    figure = go.Figure(layout=layout(90 + height * max(len(names), 1), escape(title), ""))
     for label, values, colour, shift in series:
         shown = [name for name in names if values.get(name, {}).get(value) is not None]
         means = [float(values[name][value]) for name in shown]
@@ -258,7 +261,7 @@ def interval_plot(
             hovertemplate="%{customdata[0]}: %{x:.4g} [%{customdata[1]:.4g}, %{customdata[2]:.4g}]<extra></extra>",
         )  # fmt: skip
     figure.update_yaxes(
-        tickvals=list(rows.values()), ticktext=[f"{escape(name)}  " for name in names],
+        tickvals=list(rows.values()), ticktext=[escape(name).replace(ASIDE, "  <br>") + "  " for name in names],
         range=[-0.6, max(len(names), 1) - 0.4], showgrid=True, ticks="",
     )  # fmt: skip
     return Plot(figure, caption, wide=wide)

@@ -1,6 +1,7 @@
 """The report of a sweep: which settings of an agent came to what over seeds, and every trial."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from recgym.report.document import Cell, Fact, Report, Section, Table
@@ -33,7 +34,7 @@ def sweep_report(result: Result, begun: Result) -> Report:
     else:
         summary = "No combination of settings has come to an end yet; the trials have pages of their own."
     facts = [
-        Fact("Combinations", f"{_combinations(told):,}", f"{len(told.get('seeds') or ())} seeds each"),
+        Fact("Combinations", f"{_combinations(told):,}", f"times {len(told.get('seeds') or ()):,} seeds"),
         Fact("Trials", f"{len(result.get('trials') or ()):,}", f"of {told.get('steps') or 0:,} steps"),
     ]
     sections = []
@@ -42,7 +43,8 @@ def sweep_report(result: Result, begun: Result) -> Report:
             (name, found[name]["return"], bounds(found[name]), found[name]["finished"]) for name in known
         ]
         columns = ("Settings", "Return", "Interval over seeds", "Seeds that finished")
-        plot = policy_plot({name: found[name] for name in known})
+        caption = "Mean return of a session for each combination, with its interval over seeds."
+        plot = replace(policy_plot({name: found[name] for name in known}), caption=caption)
         sections.append(
             Section("Settings", "", [Table(columns, rows, "Means over the seeds that finished", 20)], [plot])
         )
