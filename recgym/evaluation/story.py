@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from recgym.agents.base import Policy
 from recgym.arrays import to_numpy
@@ -16,6 +17,7 @@ from recgym.envs.task import Task
 from recgym.envs.transition import Transition
 from recgym.evaluation.rollout import BLOCK, PolicyMaker
 from recgym.seeding import child_seed, make_generator
+from recgym.simulators.learned import LearnedUsers
 from recgym.simulators.moods import moods
 
 __all__ = ["stories"]
@@ -52,7 +54,7 @@ def stories(
         greedy: whether policies take their most likely action.
         steps: kept of each user, at most.
         device: torch device, or ``"numpy"``.
-        titles: of items, where there are any.
+        titles: of items; those of learned users are named by their ids in the log if None.
 
     Returns:
         ``env``, ``seed``, ``channels`` (name, kind, unit), ``items`` (id to ``title`` and ``features``, of those that
@@ -77,7 +79,7 @@ def stories(
     return {
         "format": "recgym-story", "version": 1, "env": task.name, "seed": seed, "num_items": task.model.num_items,
         "channels": [{"name": c.name, "kind": str(c.kind), "unit": c.unit} for c in task.model.schema.channels],
-        "items": _items(task, told, titles or {}),
+        "items": _items(task, told, _log_ids(task) if titles is None else titles),
         "policies": {name: {"users": followed} for name, followed in told.items()},
     }  # fmt: skip
 
@@ -110,6 +112,13 @@ def _items(task: Task, told: Mapping[str, list[dict[str, Any]]], titles: Mapping
         entry: dict[str, Any] = {"features": _plain(features[item])} if 0 < features.shape[1] <= _FEATURES else {}
         items[str(item)] = entry | ({"title": titles[item]} if item in titles else {})
     return items
+
+
+def _log_ids(task: Task) -> dict[int, str]:
+    """Original ids of the items of learned users; nothing for others."""
+    model = task.model
+    ids = model.fitted.item_ids.cast(pl.String).to_list() if isinstance(model, LearnedUsers) else []
+    return dict(enumerate(ids))
 
 
 class _Recorder:
@@ -218,6 +227,8 @@ def _parts(state: Any, before: str = "") -> Iterator[tuple[str, Any]]:
         part = getattr(state, name)
         if hasattr(part, "_fields") or is_dataclass(part):
             yield from _parts(part, f"{before}{name}.")
+        elif name.endswith("_s"):  # times, which the story tells itself
+            continue
         elif "float" in str(getattr(part, "dtype", "")) and 1 <= part.ndim <= 2:
             yield f"{before}{name}", part
 

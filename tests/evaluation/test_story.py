@@ -12,6 +12,7 @@ from recgym.arrays import as_float, device_of, full, to_numpy, zeros
 from recgym.envs import Task, make_task
 from recgym.evaluation import OneStepOracle, action_spec, rollout, stories
 from recgym.types import Array, Decision, Generator
+from tests.learned_fixture import small_simulator
 
 USERS = 40
 
@@ -147,3 +148,14 @@ def test_what_policies_see_has_no_part_in_it(short_video: Task) -> None:
         assert first.keys() == second.keys()
         for name in first:
             np.testing.assert_array_equal(first[name], second[name])
+
+
+def test_learned_users_have_items_by_their_names_in_the_log_and_no_mood() -> None:
+    learned = small_simulator()
+    task = make_task("recgym/LearnedUsers-v0", {"simulator": learned})
+    told = stories({"random": RandomPolicy(action_spec(task))}, task, among=8, steps=15)
+    assert told["items"]
+    assert all(entry["title"] == str(learned.item_ids[int(item)]) for item, entry in told["items"].items())
+    user = told["policies"]["random"]["users"][0]
+    assert user["mood"] == {}
+    assert "temper" in user["parts"] or "temper" in user["constant"]
