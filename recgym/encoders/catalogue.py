@@ -11,6 +11,8 @@ from recgym.encoders.sequences import Sequences
 
 __all__ = ["Catalogue", "EventConfig"]
 
+_ROWS = 2**24
+
 
 @dataclass(frozen=True)
 class EventConfig:
@@ -47,8 +49,10 @@ class Catalogue:
     def of(cls, sequences: Sequences, features: Float32[np.ndarray, "N X"] | None = None) -> "Catalogue":
         """Of the sequences that are trained on."""
         counts = np.bincount(sequences.items, minlength=sequences.num_items).astype(np.int64)
-        channels = np.zeros((0, 0), np.float32) if sequences.feedback is None else sequences.feedback.copy()
-        scale = FeedbackScale.of(torch.from_numpy(channels))
+        channels = np.zeros((0, 0), np.float32) if sequences.feedback is None else sequences.feedback
+        # Block by block, and copied: what is larger than memory is in files that cannot be written to.
+        blocks = (channels[first : first + _ROWS].copy() for first in range(0, len(channels), _ROWS))
+        scale = FeedbackScale.of_blocks(torch.from_numpy(block) for block in blocks)
         return cls(sequences.num_items, counts, scale, sequences.time_s is not None, features)
 
     def events(self, config: EventConfig, width: int, apart: bool = False) -> EventInputs:

@@ -1,5 +1,6 @@
 """What an event brings to an encoder's input beside its item: the feedback given, and the time since the last event."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -23,8 +24,18 @@ class FeedbackScale(NamedTuple):
     @classmethod
     def of(cls, feedback: Float32[Tensor, "E F"]) -> "FeedbackScale":
         """Scales by which each channel's root mean square over a log becomes 1."""
-        size = feedback.clamp(min=0).log1p().square().mean(0).sqrt() if len(feedback) else feedback.new_ones(0)
-        return cls(tuple(float(value) if value > 1e-6 else 1.0 for value in size))
+        return cls.of_blocks((feedback,))
+
+    @classmethod
+    def of_blocks(cls, blocks: Iterable[Float32[Tensor, "E F"]]) -> "FeedbackScale":
+        """The same of a log whose events come in blocks."""
+        rows, mean = 0, torch.zeros(0)
+        for block in blocks:
+            if len(block):
+                here = block.clamp(min=0).log1p().square().mean(0)
+                rows += len(block)
+                mean = here if rows == len(block) else mean + (here - mean) * (len(block) / rows)
+        return cls(tuple(float(value) if value > 1e-6 else 1.0 for value in mean.sqrt()))
 
 
 class EventInputs(nn.Module):

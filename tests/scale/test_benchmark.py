@@ -1,0 +1,15 @@
+"""The benchmark of scaling runs and says what it measured."""
+
+import pytest
+
+from benchmarks.scaling import run
+
+
+def test_rows_hold_ratios_of_pairs(local_ray: None) -> None:
+    rows = run(2, 0.01, 1)
+    assert [row.what for row in rows] == ["rollout", "replicate"]
+    for row in rows:
+        assert row.median == pytest.approx(row.together[0] / row.alone[0])
+        assert row.per_worker == pytest.approx(row.together[0] / 2)
+        assert row.result_bytes > 0
+        assert row.setup_bytes > 1000
