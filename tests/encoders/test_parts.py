@@ -72,7 +72,7 @@ def test_feedback_is_scaled_to_one_over_a_log() -> None:
     scale = torch.tensor(FeedbackScale.of(feedback).scale)
     torch.testing.assert_close((feedback.log1p() / scale).square().mean(0), torch.ones(2))
     assert FeedbackScale.of(torch.zeros(3, 1)).scale == (1.0,)
-    blocks = FeedbackScale.of_blocks(feedback.split(2)).scale
+    blocks = FeedbackScale.of_blocks((feedback[:2], feedback[2:])).scale
     assert torch.allclose(torch.tensor(blocks), scale)
 
 

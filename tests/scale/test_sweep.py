@@ -134,11 +134,3 @@ def test_a_sweep_whose_driver_is_killed_goes_on(local_ray: None, tmp_path: Path)
     for number, trial in enumerate(sweep.trials()):
         alone = list(run_trial(sweep, trial, tmp_path / f"alone-{number}"))[-1]
         assert found["trials"][number]["return"] == alone["return"]
-
-
-def test_halving_stops_some(local_ray: None, tmp_path: Path) -> None:
-    found = run_sweep(_sweep(halving=True, steps=840), tmp_path / "out")
-    steps = [row["steps"] for row in found["trials"]]
-    assert max(steps) == 840
-    assert min(steps) < 840
-    assert sum(row["finished"] for row in found["settings"]) == sum(row["finished"] for row in found["trials"])
