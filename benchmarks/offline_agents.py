@@ -77,7 +77,8 @@ def plain(store: TransitionStore, core: CoreConfig) -> Callable[[], None]:
 def d3rlpy_peer(store: TransitionStore, core: CoreConfig) -> Callable[[], None]:
     """One update of d3rlpy, as its ``fit`` does it, without its logger."""
     logging.disable(logging.INFO)
-    with warnings.catch_warnings():
+    structlog: Any = importlib.import_module("structlog")  # what d3rlpy prints would stand in our JSON
+    with warnings.catch_warnings(), structlog.testing.capture_logs():
         warnings.simplefilter("ignore")
         d3rlpy: Any = importlib.import_module("d3rlpy")
         dataset = _dataset(d3rlpy, store)
