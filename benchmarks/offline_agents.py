@@ -77,10 +77,13 @@ def plain(store: TransitionStore, core: CoreConfig) -> Callable[[], None]:
 def d3rlpy_peer(store: TransitionStore, core: CoreConfig) -> Callable[[], None]:
     """One update of d3rlpy, as its ``fit`` does it, without its logger."""
     logging.disable(logging.INFO)
-    structlog: Any = importlib.import_module("structlog")  # what d3rlpy prints would stand in our JSON
-    with warnings.catch_warnings(), structlog.testing.capture_logs():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         d3rlpy: Any = importlib.import_module("d3rlpy")
+    structlog: Any = importlib.import_module("structlog")
+    # What d3rlpy prints would stand in our JSON.
+    with warnings.catch_warnings(), structlog.testing.capture_logs():
+        warnings.simplefilter("ignore")
         dataset = _dataset(d3rlpy, store)
         config = d3rlpy.algos.DiscreteDecisionTransformerConfig(
             batch_size=BATCH, context_size=core.window, num_heads=core.heads, num_layers=core.layers,
