@@ -15,7 +15,7 @@ BIN   := $(VENV)/bin
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-gym10 docs bench-peers lint types format hooks clean
+.PHONY: help setup demo test test-gym10 test-ray docs bench-peers lint types format hooks clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,14 @@ test: $(READY) ## The tests, with line coverage of at least 90 %
 
 test-gym10: ## The tests with gymnasium 1.0.0 and the extra `offline`, in .venv-gym10
 	$(MAKE) test VENV=.venv-gym10 EXTRAS=dev,offline PINS=gymnasium==1.0.0
+
+# Ray goes into the same environment when it is first needed. Each of its workers is a process: one test at a time.
+$(VENV)/.ray: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ray]'
+	@touch $@
+
+test-ray: $(VENV)/.ray ## The tests of the extra `ray`, which all other environments skip
+	$(TEST_ENV) $(BIN)/python -m pytest tests/scale
 
 # The tools of the extra `docs` go into the same environment when they are first needed.
 $(VENV)/.docs: $(READY)
