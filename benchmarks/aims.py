@@ -234,6 +234,10 @@ AIMS: dict[str, tuple[Aim, ...]] = {
         Aim("time of one event by the length of the session: power", 0.1, _power("session"), least=False),
     ),
     "logs": (),
+    "scaling": tuple(
+        Aim(f"{what}, two workers over one, each with its own work", 1.7, _row("median", what=what))
+        for what in ("rollout", "replicate")
+    ),
     "million_items": (
         Aim("the best 100 of a million items for 1,024 users: seconds", 4.0, lambda body: body["seconds"], least=False),
         Aim("the same: peak memory beyond the model's, GiB", 2.0, lambda body: [body["peak_gib"]], least=False),
