@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import tyro
 
 from recgym.agents.base import ActionSpec, Policy, RandomPolicy
@@ -48,6 +49,7 @@ class Ope:
         users: simulated users, where there is an environment.
         max_steps: cut simulated episodes there, as the log was.
         seed: root seed.
+        threads: threads of torch; more than one helps large networks only.
         out: folder that gets result.json.
         json: print one JSON object in place of tables.
         quiet: no remarks and no progress on stderr.
@@ -66,12 +68,16 @@ class Ope:
     users: int = 2048
     max_steps: int = 1000
     seed: int = 0
+    threads: int = 1
     out: Path | None = None
     json: bool = False
     quiet: bool = False
 
     def run(self) -> int:
         """Estimate, and print; returns the exit status 0."""
+        if self.threads < 1:
+            raise ValueError(f"--threads must be at least 1, found {self.threads}")
+        torch.set_num_threads(self.threads)
         if self.out is not None:
             check_writable(self.out)
         store = TransitionStore.open(self.log)
