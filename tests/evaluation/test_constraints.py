@@ -1,6 +1,7 @@
 """Constraints in evaluation: paired differences, how often they are broken, and the front."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,9 +95,10 @@ def test_other_words_are_refused(words: str) -> None:
 def test_policies_that_served_the_same_users() -> None:
     task = make_task("recgym/ShortVideo-v0", {"num_candidates": 10})
     random = RandomPolicy(action_spec(task))
+    policies: dict[str, Any] = {"random": random, "oracle": OneStepOracle, "again": random}
     played = {
         name: rollout(policy, task, users=64, seeds=(0, 1, 2))
-        for name, policy in {"random": random, "oracle": OneStepOracle, "again": random}.items()
+        for name, policy in policies.items()
     }
     like, hate = Constraint.parse("like>=100%"), Constraint.parse("hate<=1000")
     report = hold_against(played, [like, hate], "random")
