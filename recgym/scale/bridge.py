@@ -4,7 +4,7 @@ import importlib
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 
 __all__ = ["hushed", "ray", "ray_data", "ray_train", "ray_tune"]
@@ -21,7 +21,11 @@ def ray() -> ModuleType:
 
 def ray_data() -> ModuleType:
     """Ray Data; raises as :func:`ray`."""
-    return _imported("ray.data")
+    data = _imported("ray.data")
+    # Ray Data imports this in its threads when it first reads a file; two of them at once find it half made.
+    with hushed(), suppress(ImportError):
+        importlib.import_module("fsspec.implementations.http")
+    return data
 
 
 def ray_train() -> ModuleType:
