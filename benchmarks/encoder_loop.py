@@ -33,7 +33,7 @@ from recgym.types import History
 
 __all__ = ["main"]
 
-USERS, WINDOW, ROLLOUT = 256, 50, 16
+USERS, WINDOW, ROLLOUT = 256, 50, 8
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def run(quick: bool, repeats: int) -> dict[str, Any]:
     """All rows, ratios, and what they say of the aims."""
     torch.set_num_threads(1)
     task, encoder = world()
-    ratios = loop(task, encoder, 1 if quick else 8, 1 if quick else repeats)
+    ratios = loop(task, encoder, 1 if quick else 4, 1 if quick else repeats)
     lengths = (5, 2 * WINDOW) if quick else (5, WINDOW // 2, WINDOW, 2 * WINDOW, 4 * WINDOW)
     rows, gap = growing(task, encoder, lengths, 5 if quick else 30)
     return machine() | {
@@ -189,7 +189,7 @@ def run(quick: bool, repeats: int) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and write the result; returns 0."""
     parser = options("encoder_loop", __doc__)
-    parser.add_argument("--repeats", type=int, default=5, help="pairs of runs")
+    parser.add_argument("--repeats", type=int, default=3, help="pairs of runs")
     args = parser.parse_args(arguments)
     body = run(args.quick, args.repeats)
     lines = [f"a step after {row['steps']:4} of a session {1000 * row['seconds']:8.2f} ms" for row in body["rows"]]
