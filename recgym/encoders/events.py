@@ -27,7 +27,7 @@ class FeedbackScale(NamedTuple):
         return cls.of_blocks((feedback,))
 
     @classmethod
-    def of_blocks(cls, blocks: Iterable[Float32[Tensor, "E F"]]) -> "FeedbackScale":
+    def of_blocks(cls, blocks: Iterable[Float32[Tensor, "_ F"]]) -> "FeedbackScale":
         """The same of a log whose events come in blocks."""
         rows, mean = 0, torch.zeros(0)
         for block in blocks:
