@@ -4,14 +4,14 @@ One thing grows at a time, each size in a process of its own, so that the most m
 and recgym take before anything is simulated is taken off). A slope is that of the logarithms by least squares, over
 the sizes at which the time has more than doubled from the smallest; 1 is proportional, 0 is flat.
 
-=============  =====================================================================================================
-``users``      a step of B users of ``recgym/ShortVideo-v0``, one video of 20 on offer, observations included
-``slate``      the same, 1,024 users, K of 100 candidates
-``candidates`` the same, 1,024 users, one of M candidates
-``history``    encoding the windows of 16 users anew: SASRec of 64, two blocks, T events
-``session``    one event of 16 users with the state that such an encoder carries on, after T events
-``items``      the best 100 of N items for 64 users, by :class:`recgym.encoders.ItemRetriever`
-=============  =====================================================================================================
+==============  ==============================================================================================
+``users``       a step of B users of ``recgym/ShortVideo-v0``, one video of 20 on offer, observations included
+``slate``       the same, 1,024 users, K of 100 candidates
+``candidates``  the same, 1,024 users, one of M candidates
+``history``     encoding the windows of 16 users anew: SASRec of 64, two blocks, T events
+``session``     one event of 16 users with the state that such an encoder carries on, after T events
+``items``       the best 100 of N items for 64 users, by :class:`recgym.encoders.ItemRetriever`
+==============  ==============================================================================================
 """
 
 import resource
