@@ -22,7 +22,8 @@ def ray() -> ModuleType:
 def ray_data() -> ModuleType:
     """Ray Data; raises as :func:`ray`."""
     data = _imported("ray.data")
-    # Ray Data imports this in its threads when it first reads a file; two of them at once find it half made.
+    # Ray Data imports this in its threads when it first reads a file, and two of them at once find it half made. It
+    # needs aiohttp, which the extra brings for this alone: what cannot be imported is tried again by every thread.
     with hushed(), suppress(ImportError):
         importlib.import_module("fsspec.implementations.http")
     return data
