@@ -96,10 +96,7 @@ def test_policies_that_served_the_same_users() -> None:
     task = make_task("recgym/ShortVideo-v0", {"num_candidates": 10})
     random = RandomPolicy(action_spec(task))
     policies: dict[str, Any] = {"random": random, "oracle": OneStepOracle, "again": random}
-    played = {
-        name: rollout(policy, task, users=64, seeds=(0, 1, 2))
-        for name, policy in policies.items()
-    }
+    played = {name: rollout(policy, task, users=64, seeds=(0, 1, 2)) for name, policy in policies.items()}
     like, hate = Constraint.parse("like>=100%"), Constraint.parse("hate<=1000")
     report = hold_against(played, [like, hate], "random")
     assert report.constraints["again"][0].slack.mean == pytest.approx(0.0, abs=1e-12)
