@@ -78,10 +78,15 @@ class Viewer:
         self._last: Transition | None = None
 
     def saw(self, simulation: Simulation, transition: Transition | None = None) -> None:
-        """Users came (no transition), or one step was made; rows that were reset since then are at step 0."""
+        """Users came (no transition), or one step was made; rows that were reset since then are at step 0.
+
+        In the mode ``"human"`` the first user is printed at once.
+        """
         found = moods(simulation.model, simulation.users)
         self._moods.append({name: to_numpy(part).copy() for name, part in found.items()})
         self._last = transition
+        if self.mode == "human":
+            self.render(simulation, 0)
 
     def forget(self) -> None:
         """The simulation was set to another state."""

@@ -13,7 +13,6 @@ from recgym.envs.encoded import AnyEncoder, encoded_task
 from recgym.envs.rendering import METADATA, viewer_for
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
-from recgym.envs.transition import Transition
 from recgym.envs.vector import RecVectorEnv, default_device, root_seed, step_info
 
 __all__ = ["RecEnv", "faces"]
@@ -62,7 +61,8 @@ class RecEnv(gym.Env[Any, Any]):
         super().reset(seed=seed)
         self.simulation.reset(seed)
         self._started = True
-        self._look(None)
+        if self._viewer is not None:
+            self._viewer.saw(self.simulation)
         return _row(self.simulation.observation()), step_info(self.simulation, None, 0)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -75,7 +75,8 @@ class RecEnv(gym.Env[Any, Any]):
             raise ValueError("reset() must be called before step()")
         simulation = self.simulation
         transition = simulation.step(from_numpy(check_action(simulation.task, action), simulation.device))
-        self._look(transition)
+        if self._viewer is not None:
+            self._viewer.saw(self.simulation, transition)
         reward = transition.reward
         return (
             _row(simulation.observation()),
@@ -96,12 +97,6 @@ class RecEnv(gym.Env[Any, Any]):
         if not self._started:
             raise ValueError("reset() must be called before render()")
         return None if self._viewer.mode == "human" else self._viewer.render(self.simulation, 0)
-
-    def _look(self, transition: Transition | None) -> None:
-        if self._viewer is not None:
-            self._viewer.saw(self.simulation, transition)
-            if self._viewer.mode == "human":
-                self._viewer.render(self.simulation, 0)
 
     def action_masks(self) -> np.ndarray:
         """Which candidates may be chosen, ``[M]``, or ``[K * M]`` for slates, as MaskablePPO reads it."""

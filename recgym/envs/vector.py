@@ -129,7 +129,8 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             self._started = True
         else:
             self._reset_masked(mask, seed)
-        self._look(None)
+        if self._viewer is not None:
+            self._viewer.saw(self.simulation)
         return numpy_observation(self.simulation), step_info(self.simulation, None)
 
     def _reset_masked(self, mask: Any, seed: int | None) -> None:
@@ -173,7 +174,8 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self._ended = ended
         if self.autoreset_mode is AutoresetMode.SAME_STEP and ended.any():
             info = self._restart(ended, info)
-        self._look(transition)
+        if self._viewer is not None:
+            self._viewer.saw(self.simulation, transition)
         return numpy_observation(simulation), reward, terminated, truncated, info
 
     def _restart(self, ended: np.ndarray, info: dict[str, Any]) -> dict[str, Any]:
@@ -204,12 +206,6 @@ class RecVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         if self._viewer.mode == "human":
             return None
         return tuple(self._viewer.render(self.simulation, row) for row in range(self.num_envs))
-
-    def _look(self, transition: Transition | None) -> None:
-        if self._viewer is not None:
-            self._viewer.saw(self.simulation, transition)
-            if self._viewer.mode == "human":
-                self._viewer.render(self.simulation, 0)
 
     def action_masks(self) -> np.ndarray:
         """Which candidates may be chosen, ``[B, M]``, or ``[B, K * M]`` for slates, as MaskablePPO reads it."""

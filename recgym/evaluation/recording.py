@@ -10,14 +10,13 @@ import numpy as np
 
 from recgym.agents.base import Policy
 from recgym.agents.offline import problem_of
-from recgym.arrays import device_of, to_numpy
+from recgym.arrays import to_numpy
 from recgym.data.transitions import Block, Problem, TransitionStore, in_memory, joined_blocks, writing
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
 from recgym.envs.transition import Transition
 from recgym.evaluation.recorded import OrganicEvents, visit_of
-from recgym.evaluation.rollout import BLOCK, PolicyMaker
-from recgym.seeding import child_seed, make_generator
+from recgym.evaluation.rollout import BLOCK, PolicyMaker, begin_block
 from recgym.types import Decision
 from recgym.workers import Workers, workers_of
 
@@ -154,12 +153,7 @@ def _step(decision: Decision, transition: Transition, problem: Problem) -> _Step
 def _block(setup: _Setup, index: int) -> Block:
     """One episode of each user of a block; the same users as in a rollout with the seed."""
     policy, task, problem, seed, max_steps, device = setup
-    simulation = Simulation(task, BLOCK, device=device, seed=child_seed(seed, "block", index), first_row=index * BLOCK)
-    simulation.reset()
-    made = isinstance(policy, Policy) and not isinstance(policy, type)
-    actor: Policy[Any] = policy if made else policy(simulation)  # type: ignore[assignment,operator]
-    generator = make_generator(seed, "policy", index, device)
-    state = actor.init_state(BLOCK, device_of(generator))
+    simulation, actor, generator, state = begin_block(policy, task, BLOCK, seed, index, device)
     before = tuple(np.array(to_numpy(part)) for part in simulation.history())
     alive = np.ones(BLOCK, dtype=bool)
     living: list[np.ndarray] = []

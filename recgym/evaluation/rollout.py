@@ -16,9 +16,10 @@ from recgym.envs.task import Task
 from recgym.evaluation.recorded import OrganicEvents, Steps, first_visit, joined, joined_steps, log_of, visit_of
 from recgym.seeding import child_seed, make_generator
 from recgym.stats import t_interval
+from recgym.types import Generator
 from recgym.workers import Workers, workers_of
 
-__all__ = ["BLOCK", "Episodes", "Rollout", "Steps", "rollout"]
+__all__ = ["BLOCK", "Episodes", "Begun", "Rollout", "Steps", "begin_block", "rollout"]
 
 BLOCK = 1024
 """Users simulated side by side. Randomness is drawn per block, so results do not depend on who runs which block."""
@@ -157,6 +158,41 @@ def rollout(
     return Rollout(task, tuple(seeds), episodes, tuple(steps for _, steps in per_seed if steps is not None))
 
 
+class Begun(NamedTuple):
+    """A block of users who have just come, and the policy that serves them.
+
+    Attributes:
+        simulation: of the users.
+        actor: the policy.
+        generator: of its draws.
+        state: what it keeps of the users.
+    """
+
+    simulation: Simulation
+    actor: Policy[Any]
+    generator: Generator
+    state: Any
+
+
+def begin_block(policy: Policy[Any] | PolicyMaker, task: Task, users: int, seed: int, index: int, device: str) -> Begun:
+    """The users of one block: the same for every policy, and for whoever serves, records or follows them.
+
+    Args:
+        policy: see :func:`rollout`.
+        task: what to simulate.
+        users: of the block, at most :data:`BLOCK`.
+        seed: root seed.
+        index: which block.
+        device: torch device, or ``"numpy"``.
+    """
+    simulation = Simulation(task, users, device=device, seed=child_seed(seed, "block", index), first_row=index * BLOCK)
+    simulation.reset()
+    # A class that makes policies has their methods too, so it looks like one.
+    made = isinstance(policy, Policy) and not isinstance(policy, type)
+    actor: Policy[Any] = policy if made else policy(simulation)  # type: ignore[assignment,operator]
+    return Begun(simulation, actor, make_generator(seed, "policy", index, device), actor.init_state(users, device))
+
+
 class _Setup(NamedTuple):
     """What all blocks share."""
 
@@ -226,14 +262,7 @@ def _serve(setup: _Setup, piece: tuple[int, int, int]) -> _Served:
 
 
 def _block(setup: _Setup, seed: int, index: int, users: int) -> _Block:
-    policy, task, device = setup.policy, setup.task, setup.device
-    simulation = Simulation(task, users, device=device, seed=child_seed(seed, "block", index), first_row=index * BLOCK)
-    simulation.reset()
-    # A class that makes policies has their methods too, so it looks like one.
-    made = isinstance(policy, Policy) and not isinstance(policy, type)
-    actor: Policy[Any] = policy if made else policy(simulation)  # type: ignore[assignment,operator]
-    generator = make_generator(seed, "policy", index, device)
-    state = actor.init_state(users, device)
+    simulation, actor, generator, state = begin_block(setup.policy, setup.task, users, seed, index, setup.device)
     alive, left = np.ones(users, dtype=bool), np.zeros(users, dtype=bool)
     profile = to_numpy(simulation.profile()).copy()
     rows: list[tuple[np.ndarray, ...]] = []

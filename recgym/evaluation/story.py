@@ -15,8 +15,7 @@ from recgym.arrays import to_numpy
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
 from recgym.envs.transition import Transition
-from recgym.evaluation.rollout import BLOCK, PolicyMaker
-from recgym.seeding import child_seed, make_generator
+from recgym.evaluation.rollout import BLOCK, Begun, PolicyMaker, begin_block
 from recgym.simulators.learned import LearnedUsers
 from recgym.simulators.moods import moods
 
@@ -74,8 +73,7 @@ def stories(
         raise ValueError(f"{users} users cannot be followed among {among}; at most {BLOCK} are side by side")
     told = {}
     for name, policy in policies.items():
-        simulation = Simulation(task, among, device=device, seed=child_seed(seed, "block", 0))
-        told[name] = _follow(policy, simulation, users, seed, greedy, steps)
+        told[name] = _follow(begin_block(policy, task, among, seed, 0, device), users, greedy, steps)
     return {
         "format": "recgym-story", "version": 1, "env": task.name, "seed": seed, "num_items": task.model.num_items,
         "channels": [{"name": c.name, "kind": str(c.kind), "unit": c.unit} for c in task.model.schema.channels],
@@ -84,16 +82,9 @@ def stories(
     }  # fmt: skip
 
 
-def _follow(
-    policy: Policy[Any] | PolicyMaker, simulation: Simulation, users: int, seed: int, greedy: bool, steps: int
-) -> list[dict[str, Any]]:
-    """The first users under one policy, until all of them have ended; draws are those of a rollout's first block."""
-    simulation.reset()
-    # A class that makes policies has their methods too, so it looks like one.
-    made = isinstance(policy, Policy) and not isinstance(policy, type)
-    actor: Policy[Any] = policy if made else policy(simulation)  # type: ignore[assignment,operator]
-    generator = make_generator(seed, "policy", 0, simulation.device)
-    state = actor.init_state(simulation.num_users, simulation.device)
+def _follow(begun: Begun, users: int, greedy: bool, steps: int) -> list[dict[str, Any]]:
+    """The first users of a block under one policy, until all of them have ended."""
+    simulation, actor, generator, state = begun
     recorder = _Recorder(simulation, users)
     while recorder.length < steps and not recorder.ended.all():
         observation, session = simulation.observation(), to_numpy(simulation.session).copy()

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -160,16 +160,13 @@ def _like(now: Any, value: Any, field: str) -> Any:
         value = tuple(value)
     if isinstance(now, float) and type(value) is int:
         value = float(value)
-    if now is not None and type(value) is not type(now):
-        try:
-            return type(now)(value) if isinstance(now, str | Path) and isinstance(value, str) else _refused(now, value)
-        except ValueError:
-            raise ValueError(f"the setting {field} is {now!r}, found {value!r}, which is of another kind") from None
-    return value
-
-
-def _refused(now: Any, value: Any) -> Any:
-    raise ValueError(f"{value!r} is not a {type(now).__name__}")
+    kind = type(now)
+    if now is None or type(value) is kind:
+        return value
+    if isinstance(now, str | Path) and isinstance(value, str):
+        with suppress(ValueError):  # no member of an enumeration
+            return kind(value)
+    raise ValueError(f"the setting {field} is {now!r}, found {value!r}, which is of another kind")
 
 
 def run_trial(sweep: Sweep, trial: Trial, folder: Path) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """Stable-Baselines3 on simulated users: learn, act with propensities, save, load and go on."""
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.logger import Logger, configure
 from torch import Tensor
 
+from recgym.agents.descent import frozen
 from recgym.agents.sb3.acting import SB3Policy
 from recgym.agents.sb3.checkpoints import (
     Checkpoint,
@@ -147,14 +147,14 @@ class SB3Agent:
                 meter.update(self.steps, self.curve)
         finally:
             logger.close()
-        if save is not None and folder is not None:
-            save()
+        if folder is not None:
+            self.save(folder / "checkpoint")
             write_json(folder / "curve.json", self.curve.to_json())
         return self.curve
 
     def policy(self) -> SB3Policy:
         """The policy as it is now; later learning does not change it."""
-        network = copy.deepcopy(self.config.acting(self._model)).eval().requires_grad_(False)
+        network = frozen(self.config.acting(self._model))
         return SB3Policy(self.config, network, Normalizer.of(self._env, self._device), self._device)
 
     def save(self, folder: Path) -> None:
