@@ -14,7 +14,6 @@ the sizes at which the time has more than doubled from the smallest; 1 is propor
 ==============  ==============================================================================================
 """
 
-import resource
 import statistics
 import sys
 import time
@@ -26,7 +25,7 @@ from multiprocessing import get_context
 import numpy as np
 import torch
 
-from benchmarks.measure import finish, machine, options
+from benchmarks.measure import finish, machine, options, peak_gib
 from recgym.encoders import Batch, Catalogue, Event, ItemRetriever, SASRecConfig, Sequences, seeded
 from recgym.envs import RecVectorEnv, make_task
 from recgym.types import History
@@ -59,10 +58,6 @@ class Cost:
     size: int
     milliseconds: float
     mebibytes: float
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # KiB on Linux
 
 
 def _world(users: int, slate: int, candidates: int) -> Callable[[], object]:
@@ -124,7 +119,7 @@ MAKERS: dict[str, Callable[[int], Callable[[], object]]] = {
 def measure(axis: str, size: int, seconds: float) -> Cost:
     """Time one size, in this process."""
     torch.set_num_threads(1)
-    before = _peak()
+    before = peak_gib()
     call = MAKERS[axis](size)
     call()
     times: list[float] = []
@@ -132,7 +127,7 @@ def measure(axis: str, size: int, seconds: float) -> Cost:
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
-    return Cost(axis, size, 1e3 * statistics.median(times), _peak() - before)
+    return Cost(axis, size, 1e3 * statistics.median(times), 1024 * (peak_gib() - before))
 
 
 def slope(costs: list[Cost]) -> float:

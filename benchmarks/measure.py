@@ -21,7 +21,7 @@ from recgym.files import check_writable, write_json
 
 __all__ = [
     "RESULTS", "Face", "Ratio", "Row",
-    "finish", "machine", "options", "paired", "rate", "report", "write_result",
+    "finish", "machine", "options", "paired", "peak_gib", "rate", "report", "write_result",
 ]  # fmt: skip
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -150,6 +150,11 @@ def machine(packages: tuple[str, ...] = ("recgym", "gymnasium", "numpy", "torch"
     }
 
 
+def peak_gib() -> float:
+    """The most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB on Linux
+
+
 def report(rows: list[Row], ratios: list[Ratio]) -> dict[str, Any]:
     """The body of a result file: :func:`machine`, then ``rows`` and ``ratios``."""
     return machine() | {"rows": [asdict(row) for row in rows], "ratios": [asdict(ratio) for ratio in ratios]}
@@ -182,8 +187,7 @@ def finish(name: str, body: dict[str, Any], args: argparse.Namespace, table: str
         table: what is printed without ``--json``.
     """
     claims = claims_of(name, body)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB on Linux
-    body = body | {"process_peak_gib": round(peak, 3), "claims": [asdict(claim) for claim in claims]}
+    body = body | {"process_peak_gib": round(peak_gib(), 3), "claims": [asdict(claim) for claim in claims]}
     if not args.quick or args.out:
         write_result(args.out or RESULTS / f"{name}.json", body)
     print(json.dumps(body, indent=2) if args.json else "\n".join([table, *map(str, claims)]))

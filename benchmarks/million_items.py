@@ -6,24 +6,19 @@ all items alone, block by block, which no exact way can do without. ``peak_gib``
 while it retrieves, above the item vectors.
 """
 
-import resource
 import statistics
 import time
 
 import numpy as np
 import torch
 
-from benchmarks.measure import finish, machine, options
+from benchmarks.measure import finish, machine, options, peak_gib
 from recgym.encoders import Catalogue, ItemRetriever, SASRecConfig, Sequences, seeded
 from recgym.types import History
 
 __all__ = ["main"]
 
 USERS, ITEMS, BEST, WINDOW = 1024, 1_000_000, 100, 50
-
-
-def _peak_gib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB on Linux
 
 
 def _product(queries: torch.Tensor, vectors: torch.Tensor, block: int) -> None:
@@ -48,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     with seeded(0, "benchmark"):
         model = SASRecConfig(window=WINDOW, heads=2, rotary=True).build(Catalogue.of(sequences)).eval()
     retriever = ItemRetriever(model, repeats=False)
-    before, seconds, product = _peak_gib(), [], []
+    before, seconds, product = peak_gib(), [], []
     for _ in range(repeats + 1):  # the first warms up
         start = time.perf_counter()
         retriever.retrieve(torch.arange(users), history, BEST)
@@ -58,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         product.append(time.perf_counter() - middle)
     body = machine() | {
         "users": users, "items": items, "best": BEST, "seconds": seconds[1:], "product_seconds": product[1:],
-        "peak_gib": _peak_gib() - before,
+        "peak_gib": peak_gib() - before,
     }  # fmt: skip
     line = (
         f"{users:,} users, the best {BEST} of {items:,} items: {statistics.median(seconds[1:]):.2f} s, of which the "
