@@ -12,7 +12,6 @@ index.
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -151,14 +150,10 @@ def ratios(python: Path, seconds: float, repeats: int, threads: int) -> tuple[li
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and write the result; returns 0."""
     parser = options("bandits", __doc__)
-    parser.add_argument(
-        "--peers", type=Path, default=environments.DEFAULT_ROOT, help="folder of the peers' environments"
-    )
+    environments.add_peers_option(parser)
     parser.add_argument("--threads", type=int, default=2, help="over which 256 replications are split")
     args = parser.parse_args(arguments)
-    python = environments.BANDITS.find(args.peers)
-    if python is None:
-        print("peers are left out: run make bench-peers", file=sys.stderr)
+    python = environments.BANDITS.chosen(args.peers)
     seconds, repeats = (0.05, 1) if args.quick else (2.0, 3)
     timings = [
         Timing(name, count, rounds_per_s(bandit, count, seconds, args.threads))

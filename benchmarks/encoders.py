@@ -13,7 +13,6 @@ Ratios come from runs in turn (ours, peer, ours, peer, ...).
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -25,7 +24,7 @@ import numpy as np
 import torch
 
 from benchmarks.measure import Ratio, finish, machine, options, paired
-from benchmarks.peers.environments import DEFAULT_ROOT, RECBOLE
+from benchmarks.peers.environments import RECBOLE, add_peers_option
 from benchmarks.plain_sasrec import PlainSASRec, padded_batches
 from recgym.data import leave_one_out, read_log
 from recgym.encoders import (
@@ -245,12 +244,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print and write the result; returns 0."""
     parser = options("encoders", __doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="the folder of the data sets")
-    parser.add_argument("--peers", type=Path, default=DEFAULT_ROOT, help="folder of the peers' environments")
+    add_peers_option(parser)
     parser.add_argument("--threads", type=int, default=2, help="of torch")
     args = parser.parse_args(arguments)
-    python = RECBOLE.find(args.peers)
-    if python is None:
-        print("peers are left out: run make bench-peers", file=sys.stderr)
+    python = RECBOLE.chosen(args.peers)
     torch.set_num_threads(args.threads)
     seconds, fewest, updates, repeats = (0.05, 1, 1, 1) if args.quick else (3.0, 5, 4, 5)
     timings = [*steps(seconds, fewest), *lengths(seconds, fewest, LENGTHS[:1] if args.quick else LENGTHS)]

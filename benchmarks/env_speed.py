@@ -33,7 +33,7 @@ import torch
 
 import recgym  # noqa: F401  registers the environments
 from benchmarks.measure import Face, Ratio, Row, finish, options, paired, rate, report
-from benchmarks.peers.environments import DEFAULT_ROOT, RECSIM
+from benchmarks.peers.environments import RECSIM, add_peers_option
 from benchmarks.peers.recsim_env import PEERS, RecSimCase
 from recgym.arrays import arange, integers
 from recgym.envs import Simulation
@@ -208,7 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; a full run is kept in ``benchmarks/results/env_speed.json``."""
     parser = options("env_speed", __doc__)
     parser.add_argument("--simulator", type=Path, help="folder of a fitted simulator; adds recgym/LearnedUsers-v0")
-    parser.add_argument("--peers", type=Path, default=DEFAULT_ROOT, help="folder of the peers' environments")
+    add_peers_option(parser)
     parser.add_argument(
         "--threads", type=int, default=1, help="torch threads; more help little and suffer beside other work"
     )
@@ -217,14 +217,12 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--threads must be at least 1, found {args.threads}")
     torch.set_num_threads(args.threads)
     cases = CASES
-    python = RECSIM.find(args.peers)
+    python = RECSIM.chosen(args.peers)
     if args.simulator:
         name = "recgym/LearnedUsers-v0"
         cases = (*cases, Case(name, name, {"simulator": args.simulator}))
     else:
         print("recgym/LearnedUsers-v0 is left out: --simulator names no fitted simulator", file=sys.stderr)
-    if python is None:
-        print("RecSim is left out: run make bench-peers", file=sys.stderr)
     rows, ratios = run(cases, python, *((0.15, 2) if args.quick else (2.0, 5)))
     body = report(rows, ratios)
     return finish("env_speed", body, args, _table(rows, ratios))

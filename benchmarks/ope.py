@@ -12,7 +12,6 @@ same.
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import Ratio, finish, machine, options, paired
-from benchmarks.peers.environments import BANDITS, DEFAULT_ROOT
+from benchmarks.peers.environments import BANDITS, add_peers_option
 from benchmarks.peers.run_obp import rounds
 from recgym.ope import DR, IPW, SNIPW, Bootstrap, Estimator, LoggedRounds, Trajectories, value_of
 from recgym.ope.sequential import PDIS, TrajectoryDR
@@ -151,14 +150,12 @@ def _obp(python: Path, n: int, resamples: int) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and write the result; returns 0."""
     parser = options("ope", __doc__)
-    parser.add_argument("--peers", type=Path, default=DEFAULT_ROOT, help="folder of the peers' environments")
+    add_peers_option(parser)
     parser.add_argument("--rounds", type=int, default=1_000_000)
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args(arguments)
-    python = BANDITS.find(args.peers)
-    if python is None:
-        print("peers are left out: run make bench-peers", file=sys.stderr)
+    python = BANDITS.chosen(args.peers)
     n, resamples, repeats = (20_000, 50, 1) if args.quick else (args.rounds, args.resamples, args.repeats)
     data = rounds(n)
     rows = [*timings(data, resamples, repeats), *episodes(n // 10, 10, repeats)]

@@ -4,15 +4,20 @@ Peers ask for versions of their own, so each lives apart and is reached through 
 them all below ``.venv-peers``; the benchmarks use those that they find there.
 """
 
+import argparse
 import os
 import subprocess
+import sys
 import venv
 from dataclasses import dataclass
 from pathlib import Path
 
 from recgym.files import read_json, write_json
 
-__all__ = ["BANDITS", "DEFAULT_ROOT", "ENVIRONMENTS", "MARKER", "RECBOLE", "RECSIM", "Environment", "python_of"]
+__all__ = [
+    "BANDITS", "DEFAULT_ROOT", "ENVIRONMENTS", "MARKER", "RECBOLE", "RECSIM", "Environment", "add_peers_option",
+    "python_of",
+]  # fmt: skip
 
 DEFAULT_ROOT = Path(__file__).resolve().parents[2] / ".venv-peers"
 MARKER = "peer.json"
@@ -43,6 +48,13 @@ class Environment:
         if not (marker.is_file() and python.is_file()):
             return None
         return python if read_json(marker) == self.versions() else None
+
+    def chosen(self, root: Path = DEFAULT_ROOT) -> Path | None:
+        """As :meth:`find`; where nothing is found, a line on standard error says what is left out."""
+        found = self.find(root)
+        if found is None:
+            print(f"the peers of {self.name} are left out: run make bench-peers", file=sys.stderr)
+        return found
 
     def make(self, root: Path = DEFAULT_ROOT) -> Path:
         """Make the environment; a complete one is left as it is.
@@ -88,6 +100,11 @@ BANDITS = Environment("bandits", (_TORCH, "obp==0.4.1", "mabwiser==2.7.4", "pand
 RECBOLE = Environment("recbole", (_TORCH, "recbole==1.2.1", "pandas==2.3.3", "numpy==1.26.4"))
 """RecBole does not run on numpy 2."""
 ENVIRONMENTS = (RECSIM, BANDITS, RECBOLE)
+
+
+def add_peers_option(parser: argparse.ArgumentParser) -> None:
+    """``--peers ROOT``: where the environments lie."""
+    parser.add_argument("--peers", type=Path, default=DEFAULT_ROOT, help="folder of the peers' environments")
 
 
 def python_of(folder: Path) -> Path:

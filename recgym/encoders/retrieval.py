@@ -15,6 +15,9 @@ from recgym.types import Array, History
 
 __all__ = ["Diversity", "ItemRetriever", "best_of_each", "diverse", "merge"]
 
+_SCORES = 2**21  # of a block: 8 MiB, which stay in a processor's cache
+_CHUNK = 32  # neighbouring items of which only the best is looked at, at first
+
 
 @dataclass(frozen=True, eq=False)
 class Diversity:
@@ -47,14 +50,15 @@ class ItemRetriever:
         repeats: whether items of the history may be served again.
         depth: candidates of each interest; as many as are asked for if None. Below that, interests share a list.
         diversity: None for none.
-        block: items that are scored at once: no array is larger than queries times block.
+        block: items that are scored at once: no array is larger than queries times block. As many as make two million
+            scores if None, which stay in a processor's cache.
     """
 
     model: NextItemModel
     repeats: bool = True
     depth: int | None = None
     diversity: Diversity | None = None
-    block: int = 8192
+    block: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("depth", "block"):
@@ -115,7 +119,7 @@ def best_of_each(
     queries: Float32[Tensor, "B R D"],
     k: int,
     seen: Int64[Tensor, "B S"] | None = None,
-    block: int = 8192,
+    block: int | None = None,
 ) -> tuple[Float32[Tensor, "B R k"], Int64[Tensor, "B R k"]]:
     """The best items for each query, by blocks of the catalogue.
 
@@ -124,7 +128,7 @@ def best_of_each(
         queries: of each user.
         k: items a query, at most N.
         seen: item ids that the user is not to get; N for none.
-        block: items that are scored at once.
+        block: items that are scored at once; as many as make two million scores if None.
 
     Returns:
         Scores, falling, and item ids; score minus infinity and N where there is nothing left. Equal scores come in any
@@ -137,6 +141,7 @@ def best_of_each(
         flat, vectors = model.scorer.factors(flat, vectors)
     best = flat.new_full((len(flat), min(k, len(vectors))), -torch.inf)
     items = torch.full_like(best, len(vectors), dtype=torch.int64)
+    block = block or max(_SCORES // max(1, len(flat)), _CHUNK)
     for first in range(0, len(vectors), block):
         part = vectors[first : first + block]
         scores = flat @ part.T if factored else model.scorer.scores(flat, part)
@@ -152,19 +157,22 @@ def _improve(
 ) -> tuple[Float32[Tensor, "Q k"], Int64[Tensor, "Q k"]]:
     """The best of those known and of another block, whose columns are the items from ``first`` on.
 
-    Most of a block is worse than the worst that is kept, so only what is better is sorted in: looking for it is a
-    fraction of the work of sorting the block.
+    Most of a block is worse than the worst that is kept, so only chunks whose best item is better are sorted in:
+    looking for them is a fraction of the work of sorting the block.
     """
-    row, column = (scores > best[:, -1:]).nonzero(as_tuple=True)
+    chunks = functional.pad(scores, (0, -scores.shape[1] % _CHUNK), value=-torch.inf)
+    chunks = chunks.view(len(chunks), -1, _CHUNK)
+    row, chunk = (chunks.amax(2) > best[:, -1:]).nonzero(as_tuple=True)
     if len(row) == 0:
         return best, items
     count = torch.bincount(row, minlength=len(best))
     place = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
-    better = best.new_full((len(best), int(count.max())), -torch.inf)
-    better[row, place] = scores[row, column]
-    ids = torch.zeros_like(better, dtype=torch.int64)
-    ids[row, place] = column + first
-    merged, index = torch.cat([best, better], 1).topk(best.shape[1], 1)
+    better = best.new_full((len(best), int(count.max()), _CHUNK), -torch.inf)
+    better[row, place] = chunks[row, chunk]
+    start = torch.zeros(better.shape[:2], dtype=torch.int64, device=row.device)
+    start[row, place] = chunk * _CHUNK + first
+    ids = (start[:, :, None] + torch.arange(_CHUNK, device=row.device)).flatten(1)
+    merged, index = torch.cat([best, better.flatten(1)], 1).topk(best.shape[1], 1)
     return merged, torch.cat([items, ids], 1).gather(1, index)
 
 

@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 
 from recgym.report.document import Fact, Plot, Report, Section, Table
 from recgym.report.making import making_section
-from recgym.report.plots import GREY, ORANGE, TEAL, layout
-from recgym.report.words import bounds
+from recgym.report.plots import GREY, ORANGE, TEAL, layout, whiskers
+from recgym.report.words import bound, bounds
 
 __all__ = ["estimates_plot", "ope_report"]
 
@@ -24,7 +24,6 @@ def ope_report(result: Result) -> Report:
             (``estimator``, ``value``, ``low``, ``high``, ``diagnostics``) and, if it was simulated, ``online``.
     """
     sections = [_policy(name, entry, result["logged_return"]) for name, entry in result["policies"].items()]
-    making = making_section(result)
     summary = (
         f"What {len(sections)} policies would return, judged by {result['episodes']:,} episodes of {result['name']} "
         f"that another policy served; those returned {result['logged_return']:.4g}.\n\nEstimators that agree, with a "
@@ -40,7 +39,7 @@ def ope_report(result: Result) -> Report:
         )
     ]
     title = f"Off-policy evaluation on {result['name']}"
-    return Report(title, summary, [*sections, *([making] if making else [])], warned, facts)
+    return Report(title, summary, [part for part in (*sections, making_section(result)) if part], warned, facts)
 
 
 def estimates_plot(entry: Result, logged: float) -> Plot:
@@ -54,15 +53,11 @@ def estimates_plot(entry: Result, logged: float) -> Plot:
     figure = go.Figure(layout=layout(110 + 34 * max(len(known), 1), "return of an episode", ""))
     names = [escape(str(each["estimator"])) for each in known]
     values = [each["value"] for each in known]
-    lows, highs = ([_or(each.get(side), each["value"]) for each in known] for side in ("low", "high"))
+    lows, highs = ([bound(each, side, "value") for each in known] for side in ("low", "high"))
     figure.add_scatter(
         x=values, y=list(range(len(known))), mode="markers", name="estimate",
         marker={"color": TEAL, "size": 10},
-        error_x={
-            "type": "data", "symmetric": False, "thickness": 2.5, "width": 0, "color": TEAL,
-            "array": [high - value for high, value in zip(highs, values, strict=True)],
-            "arrayminus": [value - low for low, value in zip(lows, values, strict=True)],
-        },
+        error_x=whiskers(lows, values, highs, TEAL),
         text=names, hovertemplate="%{text}: %{x:.4g}<extra></extra>",
     )  # fmt: skip
     lines = [("in the log", logged, GREY)]
@@ -78,10 +73,6 @@ def estimates_plot(entry: Result, logged: float) -> Plot:
         ticks="",
     )  # fmt: skip
     return Plot(figure, "Estimates with their intervals; the dashed lines are what is known.")
-
-
-def _or(value: float | None, other: float) -> float:
-    return other if value is None else value
 
 
 def _policy(name: str, entry: Result, logged: float) -> Section:

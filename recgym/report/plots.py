@@ -11,10 +11,11 @@ from typing import Any
 import plotly.graph_objects as go
 
 from recgym.report.document import Plot
+from recgym.report.words import bound
 
 __all__ = [
     "channel_plot", "curves_plot", "distribution_plot", "interval_plot", "learning_curve", "policy_plot", "rates_plot",
-    "reliability_plot", "survival_plot", "layout",
+    "reliability_plot", "survival_plot", "layout", "whiskers",
 ]  # fmt: skip
 
 TEAL, ORANGE, GREY = "#16908f", "#e0812f", "#8b949a"
@@ -214,11 +215,7 @@ def rates_plot(parts: Sequence[Result], channel: str, by: str) -> Plot:
         )  # fmt: skip
         figure.add_scatter(
             x=labels, y=means, mode="lines+markers", name=label, line={"color": colour, "width": 2},
-            error_y={
-                "type": "data", "symmetric": False, "thickness": 1.5, "width": 3, "color": colour,
-                "array": [high - mean for high, mean in zip(highs, means, strict=True)],
-                "arrayminus": [mean - low for low, mean in zip(lows, means, strict=True)],
-            },
+            error_y=whiskers(lows, means, highs, colour) | {"thickness": 1.5, "width": 3},
             hovertemplate=f"%{{x}}: %{{y:.4g}}<extra>{label}</extra>",
         )  # fmt: skip
     figure.update_xaxes(type="category")
@@ -248,15 +245,11 @@ def interval_plot(
     for label, values, colour, shift in series:
         shown = [name for name in names if values.get(name, {}).get(value) is not None]
         means = [float(values[name][value]) for name in shown]
-        lows, highs = ([_bound(values[name], side, value) for name in shown] for side in ("low", "high"))
+        lows, highs = ([bound(values[name], side, value) for name in shown] for side in ("low", "high"))
         figure.add_scatter(
             x=means, y=[rows[name] + shift for name in shown], mode="markers", name=label, showlegend=bool(truth),
             marker={"color": colour, "size": 11},
-            error_x={
-                "type": "data", "symmetric": False, "thickness": 2.5, "width": 0, "color": colour,
-                "array": [high - mean for high, mean in zip(highs, means, strict=True)],
-                "arrayminus": [mean - low for low, mean in zip(lows, means, strict=True)],
-            },
+            error_x=whiskers(lows, means, highs, colour),
             customdata=[[escape(name), low, high] for name, low, high in zip(shown, lows, highs, strict=True)],
             hovertemplate="%{customdata[0]}: %{x:.4g} [%{customdata[1]:.4g}, %{customdata[2]:.4g}]<extra></extra>",
         )  # fmt: skip
@@ -267,10 +260,13 @@ def interval_plot(
     return Plot(figure, caption, wide=wide)
 
 
-def _bound(result: Result, side: str, value: str) -> float:
-    """A bound of an interval; the value itself where none is known."""
-    bound = result.get(side)
-    return float(result[value] if bound is None else bound)
+def whiskers(lows: Sequence[float], values: Sequence[float], highs: Sequence[float], colour: str) -> dict[str, Any]:
+    """Plotly's error bars from the bounds of intervals."""
+    return {
+        "type": "data", "symmetric": False, "thickness": 2.5, "width": 0, "color": colour,
+        "array": [high - value for high, value in zip(highs, values, strict=True)],
+        "arrayminus": [value - low for low, value in zip(lows, values, strict=True)],
+    }  # fmt: skip
 
 
 def _quantile(counts: Sequence[float], share: float) -> int:

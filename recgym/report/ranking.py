@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from recgym.report.words import bound
+
 __all__ = ["best_policies", "ranked"]
 
 Result = Mapping[str, Any]
@@ -23,10 +25,5 @@ def best_policies(policies: Mapping[str, Result]) -> list[str]:
     contenders = [name for name in ranked(policies) if not policies[name].get("oracle")]
     if not contenders:
         return []
-    least = _bound(policies[contenders[0]], "low")
-    return [contenders[0], *(name for name in contenders[1:] if _bound(policies[name], "high") >= least)]
-
-
-def _bound(entry: Result, side: str) -> float:
-    bound = entry.get(side)
-    return float(entry["return"] if bound is None else bound)
+    least = bound(policies[contenders[0]], "low", "return")
+    return [contenders[0], *(name for name in contenders[1:] if bound(policies[name], "high", "return") >= least)]

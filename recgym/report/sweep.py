@@ -50,9 +50,8 @@ def sweep_report(result: Result, begun: Result) -> Report:
         )
     if result.get("trials"):
         sections.append(Section("Trials", "", [_trials(result["trials"])]))
-    making = making_section(result)
     title = f"Sweep of {told.get('agent') or 'an agent'} on {told.get('env') or 'an environment'}"
-    return Report(title, summary, [*sections, *([making] if making else [])], (), facts)
+    return Report(title, summary, [part for part in (*sections, making_section(result)) if part], (), facts)
 
 
 def by_settings(result: Result) -> dict[str, Result]:

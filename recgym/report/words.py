@@ -3,9 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["bounds", "duration", "listed", "share", "with_bounds"]
+__all__ = ["bound", "bounds", "duration", "listed", "share", "with_bounds"]
 
 Result = Mapping[str, Any]
+
+
+def bound(entry: Result, side: str, value: str) -> float:
+    """One bound of an entry's interval, ``low`` or ``high``; the value itself where none is known."""
+    known = entry.get(side)
+    return float(entry[value] if known is None else known)
 
 
 def bounds(entry: Result, prefix: str = "") -> str | None:

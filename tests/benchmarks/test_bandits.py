@@ -16,7 +16,7 @@ def test_quick_run_writes_rows(
 ) -> None:
     monkeypatch.setattr(bandits, "BANDITS", {"LinUCB": LinUCB()})
     out = tmp_path / "bandits.json"
-    assert bandits.main(["--quick", "--json", "--out", str(out)]) == 0
+    assert bandits.main(["--quick", "--json", "--peers", str(tmp_path), "--out", str(out)]) == 0
     body = json.loads(out.read_text())
     assert json.loads(capsys.readouterr().out) == body
     assert [row["replications"] for row in body["rows"]] == [1, 256]

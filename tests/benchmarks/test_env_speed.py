@@ -88,7 +88,7 @@ def test_json_and_file_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     }
     assert all(set(row) == {"env", "face", "B", "steps_per_s"} for row in body["rows"])
     assert body["ratios"] == []
-    assert "RecSim is left out" in captured.err
+    assert "the peers of recsim are left out" in captured.err
 
 
 @pytest.mark.usefixtures("one_case")
