@@ -195,7 +195,8 @@ class EncodedObservation(VectorWrapper):
             raise ValueError(f"EncodedObservation goes right around a RecVectorEnv, found {type(env).__name__}")
         task, simulation = encoded_task(env.task, encoder), env.simulation
         inner = RecVectorEnv(
-            task, env.num_envs, autoreset_mode=env.autoreset_mode, device=simulation.device, seed=0
+            task, env.num_envs, autoreset_mode=env.autoreset_mode, device=simulation.device, seed=0,
+            render_mode=env.render_mode,
         )  # fmt: skip
         inner.simulation.generator = simulation.generator
         super().__init__(inner)

@@ -8,6 +8,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from recgym.arrays import from_numpy, to_numpy
 from recgym.envs.actions import action_space, check_actions
+from recgym.envs.rendering import viewer_for
 from recgym.envs.simulation import Simulation
 from recgym.envs.task import Task
 from recgym.envs.vector import default_device, numpy_observation, root_seed
@@ -28,6 +29,11 @@ class SB3VecEnv(VecEnv):
         device: as in :class:`recgym.envs.RecVectorEnv`.
         seed: root seed; drawn if None.
         step_infos: whether each row gets its slate and feedback at every step, which costs a dictionary a user.
+        render_mode: ``"human"`` prints the first user's slates, choices and (hidden) mood with each step;
+            ``"rgb_array"`` lets :meth:`render` give one picture of all users, tiled.
+
+    Raises:
+        ValueError: there is no such render mode.
     """
 
     def __init__(
@@ -38,11 +44,15 @@ class SB3VecEnv(VecEnv):
         device: str | None = None,
         seed: int | None = None,
         step_infos: bool = False,
+        render_mode: str | None = None,
     ) -> None:
+        if render_mode not in (None, "human", "rgb_array"):
+            raise ValueError(f"found render_mode {render_mode!r}, expected human, rgb_array or None")
         self.simulation = Simulation(
             task, num_envs, device=device or default_device(task, num_envs), seed=root_seed(seed)
         )
-        self.render_mode = None
+        self.render_mode = render_mode
+        self._viewer = viewer_for(render_mode)
         super().__init__(num_envs, task.observer.space(task.sizes), action_space(task))
         self.step_infos = step_infos
         self._actions: np.ndarray = np.empty(0)
@@ -59,6 +69,8 @@ class SB3VecEnv(VecEnv):
         self.simulation.reset(self._seeds[0])
         self._reset_seeds()
         self._returns[:] = 0.0
+        if self._viewer is not None:
+            self._viewer.saw(self.simulation)
         return numpy_observation(self.simulation)
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -86,6 +98,8 @@ class SB3VecEnv(VecEnv):
             infos = self._step_infos(transition.slate, transition.response.feedback)
         if ended.any():
             infos = self._restart(ended, truncated, infos)
+        if self._viewer is not None:
+            self._viewer.saw(simulation, transition)
         return numpy_observation(simulation), reward, ended, infos
 
     def _step_infos(self, slate: Any, feedback: Any) -> list[dict[str, Any]]:
@@ -112,6 +126,16 @@ class SB3VecEnv(VecEnv):
         self._returns[ended] = 0.0
         self.simulation.reset_rows(from_numpy(ended, self.simulation.device))
         return infos
+
+    def render(self, mode: str | None = None) -> np.ndarray | None:
+        """All users in one picture ``[H, W, 3]``; None for ``"human"``, which prints with each step."""
+        return None if self.render_mode == "human" else super().render(mode)
+
+    def get_images(self) -> list[np.ndarray | None]:
+        """A picture ``[H, W, 3]`` of each user; None without the mode ``"rgb_array"``."""
+        if self._viewer is None or self._viewer.mode != "rgb_array":
+            return [None] * self.num_envs
+        return [self._viewer.render(self.simulation, row) for row in range(self.num_envs)]
 
     def action_masks(self) -> np.ndarray:
         """Which candidates may be chosen, ``[B, K * M]``."""

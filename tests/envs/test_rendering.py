@@ -8,7 +8,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import recgym  # noqa: F401 - registers the environments
-from recgym.envs import registered
+from recgym.encoders import Catalogue, FeedbackScale, SASRecConfig, seeded
+from recgym.envs import EncodedObservation, RecVectorEnv, SB3VecEnv, make_task, registered
 from recgym.envs.rendering import Scene, picture, print_scene, terminal_text
 from recgym.testing import environment_checks
 from recgym.testing.checks import assert_same
@@ -102,7 +103,44 @@ def test_sessions_are_counted_and_branches_forget_the_past() -> None:
     assert "step 0" in env.render()
 
 
+def test_stable_baselines_tiles_the_pictures_of_all_users() -> None:
+    env = SB3VecEnv(make_task(SATISFACTION, {}), 4, seed=0, render_mode="rgb_array")
+    env.reset()
+    first = env.render()
+    env.step(np.array([1, 2, 3, 4]))
+    second = env.render()
+    assert first is not None
+    assert second is not None
+    assert first.shape == second.shape == (2 * 360, 2 * 640, 3)
+    assert (first != second).any()
+    assert SB3VecEnv(make_task(SATISFACTION, {}), 2).get_images() == [None, None]
+
+
+def test_stable_baselines_prints_the_first_user(capsys: pytest.CaptureFixture[str]) -> None:
+    env = SB3VecEnv(make_task(SATISFACTION, {}), 4, seed=0, render_mode="human")
+    env.reset()
+    env.step(np.array([5, 2, 3, 4]))
+    assert "item 5" in capsys.readouterr().out
+    assert env.render() is None
+    assert capsys.readouterr().out == ""
+
+
+def test_an_encoder_in_between_leaves_the_view_as_it_is() -> None:
+    env = gym.make_vec("recgym/ShortVideo-v0", num_envs=2, render_mode="ansi").unwrapped
+    assert isinstance(env, RecVectorEnv)
+    items, channels = env.task.sizes.num_items, env.task.sizes.channels
+    catalogue = Catalogue(items, np.ones(items, np.int64), FeedbackScale((1.0,) * channels), timed=True)
+    with seeded(0, "test"):
+        encoder = SASRecConfig(width=8, heads=1).build(catalogue).encoder
+    encoded: Any = EncodedObservation(env, encoder)
+    encoded.reset(seed=0)
+    encoded.step(encoded.action_space.sample())
+    assert all("step 1" in text for text in encoded.render())
+
+
 def test_wrong_use_is_one_sentence() -> None:
+    with pytest.raises(ValueError, match="found render_mode 'ansi', expected human, rgb_array or None"):
+        SB3VecEnv(make_task(SATISFACTION, {}), 2, render_mode="ansi")
     with pytest.raises(ValueError, match="found render_mode 'film', expected one of human, ansi, rgb_array, or None"):
         gym.make_vec(SATISFACTION, render_mode="film")
     env = gym.make(SATISFACTION, render_mode="ansi").unwrapped
