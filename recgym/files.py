@@ -42,12 +42,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def check_replaceable(path: Path, marker: str) -> Path:
+def check_replaceable(path: Path, *markers: str) -> Path:
     """Make sure that writing a folder at ``path`` would replace nothing but an older one of its kind.
 
     Args:
         path: where the folder is to stand.
-        marker: a file that every folder of its kind holds, such as ``log.json``.
+        markers: files of which every folder of its kind holds one at least, such as ``log.json``.
 
     Raises:
         ValueError: a file stands there, or a folder that holds other things.
@@ -55,27 +55,28 @@ def check_replaceable(path: Path, marker: str) -> Path:
     path = path.absolute()
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is a file, a folder was to be written there; move it or name another place")
-    if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
+    if path.is_dir() and any(path.iterdir()) and not any((path / marker).is_file() for marker in markers):
         raise ValueError(
-            f"the folder {path} holds other things (no {marker} among them) and would be replaced; name another place"
+            f"the folder {path} holds other things (no {' or '.join(markers)} among them) and would be replaced; "
+            "name another place"
         )
     return path
 
 
 @contextmanager
-def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
+def atomic_folder(path: Path, *markers: str) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; it takes the place of ``path`` when the block ends well.
 
     A folder that already stands at ``path`` is kept until the new one is complete.
 
     Args:
         path: where the folder is to stand.
-        marker: a file that every folder of its kind holds; see :func:`check_replaceable`.
+        markers: files of which every folder of its kind holds one at least; see :func:`check_replaceable`.
 
     Raises:
         ValueError: something else stands there.
     """
-    path = check_replaceable(path, marker)
+    path = check_replaceable(path, *markers)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:

@@ -7,9 +7,11 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from recgym.cli.common import Cell, print_json, table
-from recgym.data import LogDescription, convert_log, describe, describe_saved, read_log
+from recgym.data import LogDescription, convert_log, describe, describe_saved, read_log, split_saved
+from recgym.scale.cluster import connected
+from recgym.scale.logs import gather_log
 
-__all__ = ["Convert", "Describe"]
+__all__ = ["Convert", "Describe", "Split"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ class Convert:
         out: The folder to write; the format recgym reads it.
         columns: For the format table, which column is what: user=user_id,item=video_id,time=time_ms:ms,click=is_click.
         rows: About how many rows to hold in memory at a time.
+        ray: For the format table, whose path may then be a folder of files with the same columns: auto for a Ray of
+            this machine, or HOST:PORT of a cluster whose machines all see the folders; needs the extra recgym[ray].
+        parts: With --ray, shares of the users, each of which must fit into the memory of a worker.
     """
 
     path: Positional[Path]
@@ -58,11 +63,51 @@ class Convert:
     out: Path
     columns: str | None = None
     rows: int = 5_000_000
+    ray: str | None = None
+    parts: int = 64
 
     def run(self) -> int:
         """Write the folder; returns the exit status 0."""
-        convert_log(self.path, self.format, self.out, columns=self.columns, rows=self.rows)
+        if self.ray is None:
+            convert_log(self.path, self.format, self.out, columns=self.columns, rows=self.rows)
+        else:
+            self._gather(self.ray)
         print(f"wrote {self.out}", file=sys.stderr)
+        return 0
+
+    def _gather(self, address: str) -> None:
+        if self.format != "table" or self.columns is None:
+            raise ValueError(f"--ray brings files of the format table together by --columns, found {self.format!r}")
+        if not self.path.exists():
+            raise ValueError(f"{self.path} does not exist")
+        files = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
+        with connected(address):
+            gather_log([file for file in files if file.is_file()], self.columns, self.out, parts=self.parts)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Put all rows of some users of a log in recgym's own format into one log, those of the others into another.
+
+    The log may be larger than memory. Which users are drawn depends on the seed alone.
+
+    Attributes:
+        path: The folder of the log.
+        out: The folder to write; it gets train/ and test/, which the format recgym reads.
+        test_fraction: About how many of the users are for the test.
+        seed: Root seed.
+    """
+
+    path: Positional[Path]
+    out: Path
+    test_fraction: float = 0.2
+    seed: int = 0
+
+    def run(self) -> int:
+        """Write both logs; returns the exit status 0."""
+        train, test = self.out / "train", self.out / "test"
+        split_saved(self.path, train, test, self.test_fraction, self.seed)
+        print(f"wrote {train} and {test}", file=sys.stderr)
         return 0
 
 

@@ -1,7 +1,7 @@
 """``recgym encoder``: fit a sequence encoder to a log, judge it, and let it recommend."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,12 +16,16 @@ from recgym.cli.common import console, flag_value, print_json, table
 from recgym.cli.sharing import shared
 from recgym.data import read_log
 from recgym.encoders.fit import Epoch
+from recgym.encoders.fitted import ENCODER, FIT_CURVE, FittedEncoder
 from recgym.encoders.models import MODELS, AnyModelConfig, load_encoder
+from recgym.encoders.settings import settings_to_json
 from recgym.evaluation.encoders import EncoderSplit, encoder_split, fit_encoder, with_items_of
-from recgym.evaluation.ranking import RankingReport, SeenItems, evaluate_ranking
+from recgym.evaluation.ranking import RankingProtocol, RankingQueries, RankingReport, SeenItems, evaluate_ranking
 from recgym.evaluation.recommending import recommend, recommend_saved
-from recgym.files import check_replaceable, check_writable
+from recgym.files import check_replaceable, check_writable, write_json
 from recgym.progress import Bars, Progress, Tick
+from recgym.scale.cluster import LOCAL, connected
+from recgym.scale.training import fit_encoder_together
 
 __all__ = ["Evaluate", "Fit", "Recommend"]
 
@@ -35,14 +39,17 @@ class Fit(Generic[Config]):
     Attributes:
         data: The file or folder of the log, as the data set's own download lays it out.
         format: How it is laid out, such as movielens, kuairand, sequences, table or recgym.
-        out: The folder to write the encoder to.
+        out: The folder to write the encoder to, with config.json, curve.json and result.json about the fit.
         settings: Of the model.
         model: Which model.
         columns: For the format table, which column is what: user=user_id,item=video_id,time=time_ms:ms.
         by_time: Test on what lies after one moment, common to all users; otherwise leave-one-out.
         keep_seen: Let items that a user has consumed be recommended again.
         seed: Root seed.
-        threads: Threads of torch.
+        threads: Threads of torch; of each process, 1 with --ray.
+        workers: With --ray, processes that share each batch; all processors of the cluster if not given.
+        ray: auto for a Ray of this machine, or HOST:PORT of a cluster whose machines all see the folder; needs the
+            extra recgym[ray].
         json: Print one JSON object in place of a table.
         quiet: No remarks and no progress.
     """
@@ -57,6 +64,8 @@ class Fit(Generic[Config]):
     keep_seen: bool = False
     seed: int = 0
     threads: int = 1
+    workers: int | None = None
+    ray: str | None = None
     json: bool = False
     quiet: bool = False
 
@@ -78,8 +87,10 @@ class Fit(Generic[Config]):
         """Train, write the encoder and print how it ranks; returns the exit status 0."""
         if self.threads < 1:
             raise ValueError(f"--threads must be at least 1, found {self.threads}")
+        if self.workers is not None and self.ray is None:
+            raise ValueError("--workers shares the work of --ray: name auto or the address of a cluster")
         torch.set_num_threads(self.threads)
-        check_replaceable(self.out, "encoder.json")
+        check_replaceable(self.out, ENCODER, FIT_CURVE)
         check_writable(self.out.parent)
         say = console(self.quiet)
         with Bars(say) as bars:
@@ -92,16 +103,40 @@ class Fit(Generic[Config]):
                 f"{log.n_items:,} items", markup=False,
             )  # fmt: skip
             bars(Tick("fitting"))
-            encoder, _ = fit_encoder(
-                self.model, self.settings, split, self.seed, protocol=lambda queries: queries.protocol(seen=seen),
-                progress=partial(_passed, say, bars),
-            )  # fmt: skip
-            encoder.save(self.out)
-            say.print(f"wrote {self.out}", markup=False)
+            told = {
+                "encoder": self.model, "data": str(self.data), "settings": settings_to_json(self.settings),
+                "seed": self.seed,
+            }  # fmt: skip
+            encoder, curve = self._fit(split, seen, told, partial(_passed, say, bars))
             bars(Tick("ranking"))
             report = evaluate_ranking(encoder.model, split.test, split.test.protocol(seen=seen), name=self.model)
+            result = told | {"ranking": report.to_json(), "learning_curve": curve}
+            encoder.save(self.out, {"config.json": told, FIT_CURVE: curve, "result.json": result})
+            say.print(f"wrote {self.out}", markup=False)
         _show(report, self.json)
         return 0
+
+    def _fit(
+        self, split: EncoderSplit, seen: SeenItems, told: dict[str, Any], progress: Callable[[Epoch], None]
+    ) -> tuple[FittedEncoder, list[dict[str, Any]]]:
+        """The encoder and its curve; what is known while the fit goes on lies in the folder."""
+        protocol = partial(_protocol, seen)
+        if self.ray is not None:
+            with connected(self.ray, self.workers if self.ray == LOCAL else None):
+                encoder, epochs = fit_encoder_together(
+                    self.model, self.settings, split, self.seed, self.out, processes=self.workers, protocol=protocol
+                )
+            return encoder, [_point(count, epoch) for count, epoch in enumerate(epochs, start=1)]
+        write_json(self.out / "config.json", told)
+        curve: list[dict[str, Any]] = []
+
+        def passed(epoch: Epoch) -> None:
+            curve.append(_point(len(curve) + 1, epoch))
+            write_json(self.out / FIT_CURVE, curve)
+            progress(epoch)
+
+        encoder, _ = fit_encoder(self.model, self.settings, split, self.seed, protocol=protocol, progress=passed)
+        return encoder, curve
 
 
 @dataclass(frozen=True)
@@ -197,6 +232,15 @@ class Recommend:
         else:
             table(["user", "items, the best first"], [[user, ", ".join(best)] for user, best in served.items()])
         return 0
+
+
+def _protocol(seen: SeenItems, queries: RankingQueries) -> RankingProtocol:
+    return queries.protocol(seen=seen)
+
+
+def _point(count: int, epoch: Epoch) -> dict[str, Any]:
+    """An epoch as a point of a learning curve."""
+    return {"epochs": count, "loss": epoch.loss, "ndcg@10": epoch.validation}
 
 
 def _passed(say: Console, progress: Progress, epoch: Epoch) -> None:

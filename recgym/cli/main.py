@@ -54,6 +54,7 @@ VERBS = (
     Entry(("demo",), "recgym.cli.demo:Demo", "From a log to a trained policy and a report"),
     Entry(("data", "describe"), "recgym.cli.data:Describe", "What a log holds, and what was left out of it"),
     Entry(("data", "convert"), "recgym.cli.data:Convert", "Write a log in recgym's own format"),
+    Entry(("data", "split"), "recgym.cli.data:Split", "Split a log by users into two"),
     Entry(("data", "transitions"), "recgym.cli.transitions:Transitions", "Read a log as steps that agents learn from"),
     Entry(("simulator", "fit"), "recgym.cli.simulator:Fit", "Fit simulated users to a log"),
     Entry(

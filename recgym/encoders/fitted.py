@@ -20,9 +20,11 @@ from recgym.encoders.model import NextItemModel
 from recgym.encoders.settings import settings_from_json, settings_to_json
 from recgym.files import atomic_folder, read_json, write_json
 
-__all__ = ["FittedEncoder", "ModelConfig"]
+__all__ = ["ENCODER", "FIT_CURVE", "FittedEncoder", "ModelConfig"]
 
-_META, _TENSORS, _IDS = "encoder.json", "encoder.safetensors", "items.parquet"
+ENCODER, FIT_CURVE = "encoder.json", "curve.json"
+"""What an encoder's folder holds, and what a fit that goes on writes there after each epoch."""
+_TENSORS, _IDS = "encoder.safetensors", "items.parquet"
 _COUNTS, _FEATURES = "catalogue.counts", "catalogue.features"
 
 
@@ -113,17 +115,22 @@ class FittedEncoder:
             )
         return self.model.encoder
 
-    def save(self, folder: Path) -> None:
-        """Write the encoder as a folder, all or nothing."""
+    def save(self, folder: Path, run: Mapping[str, Any] | None = None) -> None:
+        """Write the encoder as a folder, all or nothing; what the folder of an older fit held is gone.
+
+        Args:
+            folder: of the encoder.
+            run: JSON files about how it was fitted, by name, that are to lie beside it.
+        """
         tensors = {f"model.{name}": part.contiguous().cpu() for name, part in self.model.state_dict().items()}
         tensors[_COUNTS] = torch.from_numpy(self.catalogue.counts.copy())
         if self.catalogue.features is not None:
             tensors[_FEATURES] = torch.from_numpy(self.catalogue.features.copy())
-        with atomic_folder(folder, _META) as temporary:
+        with atomic_folder(folder, ENCODER, FIT_CURVE) as temporary:
             save_file(tensors, temporary / _TENSORS)
             pl.DataFrame({"id": self.item_ids}).write_parquet(temporary / _IDS)
             write_json(
-                temporary / _META,
+                temporary / ENCODER,
                 {
                     "format": "recgym-encoder", "version": 1, "model": self.name,
                     "settings": settings_to_json(self.config),
@@ -131,6 +138,8 @@ class FittedEncoder:
                     "timed": self.catalogue.timed,
                 },
             )  # fmt: skip
+            for name, value in (run or {}).items():
+                write_json(temporary / name, value)
 
     @classmethod
     def load(cls, folder: Path, models: dict[str, type[Any]]) -> "FittedEncoder":
@@ -143,16 +152,16 @@ class FittedEncoder:
         Raises:
             ValueError: the folder holds no encoder, or a file of it is damaged; the sentence names it.
         """
-        meta = read_json(folder / _META)
+        meta = read_json(folder / ENCODER)
         if not isinstance(meta, dict) or meta.get("format") != "recgym-encoder":
-            raise ValueError(f"{folder / _META} does not describe a saved recgym encoder")
+            raise ValueError(f"{folder / ENCODER} does not describe a saved recgym encoder")
         if meta.get("version") != 1:
-            raise ValueError(f"{folder / _META} has version {meta.get('version')}, this recgym reads version 1")
+            raise ValueError(f"{folder / ENCODER} has version {meta.get('version')}, this recgym reads version 1")
         if meta.get("model") not in models:
             raise ValueError(
-                f"{folder / _META}: there is no model {meta.get('model')!r}; there are: {', '.join(models)}"
+                f"{folder / ENCODER}: there is no model {meta.get('model')!r}; there are: {', '.join(models)}"
             )
-        config = settings_from_json(models[meta["model"]], meta["settings"], str(folder / _META))
+        config = settings_from_json(models[meta["model"]], meta["settings"], str(folder / ENCODER))
         tensors = _read_tensors(folder / _TENSORS)
         ids = _read_ids(folder / _IDS)
         counts, features = tensors.pop(_COUNTS, None), tensors.pop(_FEATURES, None)
@@ -167,7 +176,7 @@ class FittedEncoder:
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:
-            raise ValueError(f"{folder / _TENSORS} does not fit the settings in {_META}: {error}") from error
+            raise ValueError(f"{folder / _TENSORS} does not fit the settings in {ENCODER}: {error}") from error
         return cls(meta["model"], config, catalogue, model.eval(), ids, tuple(meta["channels"]))
 
 

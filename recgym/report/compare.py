@@ -11,12 +11,14 @@ from recgym.report.plots import ASIDE, channel_plot, curves_plot, policy_plot, r
 from recgym.report.ranking import best_policies, ranked
 from recgym.report.runs import Found, Kind, Run, State
 from recgym.report.sweep import by_settings
+from recgym.report.training import unit_of
 from recgym.report.words import bounds, share, with_bounds
 
 __all__ = ["overview"]
 
 Result = Mapping[str, Any]
 
+_RANKED_BY = ("hr@10", "ndcg@10")
 _LONG_NAME, _WIDE_CHANNELS = 22, 2
 _CURVES, _PLOTS, _ROWS = 12, 6, 15
 """Curves in a plot, plots of a kind, rows of a table at a time: at most."""
@@ -32,7 +34,8 @@ def overview(found: Found, title: str, target: Callable[[Run], str]) -> Report:
     """
     runs = found.runs
     sections = [
-        _table(runs, target), _learning(runs), _policies(runs), _fidelity(runs), _experiments(runs), _estimates(runs),
+        _table(runs, target), _learning(runs), _policies(runs), _rankings(runs), _fidelity(runs),
+        _experiments(runs), _estimates(runs),
     ]  # fmt: skip
     return Report(title, _summary(runs), [section for section in sections if section], found.problems, _facts(runs))
 
@@ -40,8 +43,8 @@ def overview(found: Found, title: str, target: Callable[[Run], str]) -> Report:
 def _summary(runs: Sequence[Run]) -> str:
     if not runs:
         return (
-            "There are no runs here yet. A run is what recgym train, evaluate, demo, abtest, ope or simulator check "
-            "writes into its --out folder; this page looks for new ones by itself."
+            "There are no runs here yet. A run is what recgym train, evaluate, demo, abtest, ope, encoder fit or "
+            "simulator check writes into its --out folder; this page looks for new ones by itself."
         )
     going = sum(run.state is State.RUNNING for run in runs)
     return f"{len(runs)} runs, the newest first." + (f" {going} of them go on." if going else "")
@@ -75,12 +78,15 @@ def _outcome(run: Run) -> str:
     result = run.result
     points = result.get("learning_curve") or []
     match run.kind:
-        case Kind.TRAINING | Kind.OFFLINE:
-            agent = str(run.config.get("agent") or result.get("agent") or "agent")
+        case Kind.ENCODER if "ranking" in result:
+            found = result["ranking"]["metrics"]["all"]["ndcg@10"]
+            return f"{run.config['encoder']}: NDCG@10 {with_bounds(found, 'mean')}"
+        case Kind.TRAINING | Kind.OFFLINE | Kind.ENCODER:
+            agent = str(run.config.get("agent") or run.config.get("encoder") or result.get("agent") or "agent")
             if not points:
                 return f"{agent}, nothing yet"
             last = points[-1]
-            unit = "updates" if "updates" in last else "steps"
+            unit = unit_of(last)
             found = f"return {with_bounds(last, 'return')}" if last.get("return") is not None else _losses(last)
             return f"{agent}: {found} after {last[unit]:,} {unit}"
         case Kind.DEMO | Kind.EVALUATION:
@@ -101,7 +107,7 @@ def _outcome(run: Run) -> str:
 
 
 def _losses(point: Result) -> str:
-    named = {name: value for name, value in point.items() if name not in ("updates", "steps") and value is not None}
+    named = {name: value for name, value in point.items() if name != unit_of(point) and value is not None}
     return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in list(named.items())[:2])
 
 
@@ -142,6 +148,26 @@ def _learning(runs: Sequence[Run]) -> Section | None:
         plots.append(curves_plot(shown, "steps", "return", caption, wide=len(worlds) == 1))
     text = "Curves are laid over one another where the world is the same; bands are intervals over sessions."
     return Section("Learning", text, plots=plots)
+
+
+def _rankings(runs: Sequence[Run]) -> Section | None:
+    """Encoders that answered the same queries by the same rules, beside one another."""
+    logs: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        if run.kind is Kind.ENCODER and "ranking" in run.result:
+            logs.setdefault((run.world, run.result["ranking"]["protocol"]["digest"]), []).append(run)
+    if not logs:
+        return None
+    tables = []
+    for (world, digest), fitted in logs.items():
+        found = {run.name: run.result["ranking"]["metrics"]["all"] for run in fitted}
+        rows = [
+            (name, *(cell for metric in _RANKED_BY for cell in (entry[metric]["mean"], bounds(entry[metric]))))
+            for name, entry in sorted(found.items(), key=lambda item: -float(item[1][_RANKED_BY[-1]]["mean"]))
+        ]
+        columns = ("Run", *(cell for metric in _RANKED_BY for cell in (metric.upper(), "Interval")))
+        tables.append(Table(columns, rows, f"{world}, protocol {digest}", _ROWS))
+    return Section("Encoders", "Only figures of one protocol can be compared; intervals are over users.", tables)
 
 
 def _policies(runs: Sequence[Run]) -> Section | None:

@@ -60,7 +60,7 @@ def _report(run: Run) -> Report:
             return check_report(run.result)
         case Kind.EVALUATION:
             return evaluation_report(run.result)
-        case Kind.TRAINING | Kind.OFFLINE:
+        case Kind.TRAINING | Kind.OFFLINE | Kind.ENCODER:
             return training_report(run.result, run.config)
         case Kind.SWEEP:
             return sweep_report(run.result, run.config)

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     DEMO = "log to policy"
     TRAINING = "training"
     OFFLINE = "training on a log"
+    ENCODER = "encoder fit"
     SWEEP = "sweep"
     EVALUATION = "evaluation"
     CHECK = "fidelity check"
@@ -79,6 +80,7 @@ class Run:
         known = (
             self.result.get("env"), self.config.get("env"), self.result.get("task"), self.config.get("task"),
             self.result.get("name"), self.story.get("env"), source.rsplit("/", maxsplit=1)[-1], self.result.get("data"),
+            self.config.get("data"),
         )  # fmt: skip
         return next((str(value) for value in known if value), "")
 
@@ -146,7 +148,7 @@ class Runs:
         curve = read.get("curve.json") or read.get("losses.json")
         if curve and not result.get("learning_curve"):
             result = {**result, "learning_curve": curve}
-        if not (result or story or "agent" in config):
+        if not (result or story or config.keys() & {"agent", "encoder"}):
             return None
         changed = max(stamp[0] for stamp in marks.values()) / 1e9
         kind = _kind(config, result, story)
@@ -198,6 +200,8 @@ def _name(root: Path, folder: Path, many: bool) -> str:
 def _kind(config: Mapping[str, Any], result: Mapping[str, Any], story: Mapping[str, Any]) -> Kind:
     if "trials" in result or "grid" in config:
         return Kind.SWEEP
+    if "encoder" in config:
+        return Kind.ENCODER
     if "replications" in result:
         return Kind.EXPERIMENT
     if "logged_return" in result:

@@ -1,4 +1,4 @@
-"""The report of a training run, also while it goes on: settings, learning curve or losses, speed."""
+"""The report of the training of an agent or an encoder, also while it goes on: settings, learning curve, ranking."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,37 +6,67 @@ from typing import Any
 from recgym.report.document import Fact, Plot, Report, Section, Table
 from recgym.report.making import making_section
 from recgym.report.plots import curves_plot
-from recgym.report.words import with_bounds
+from recgym.report.words import bounds, with_bounds
 
-__all__ = ["training_report"]
+__all__ = ["training_report", "unit_of"]
 
 Result = Mapping[str, Any]
 
+_RECENT = 10
+
 
 def training_report(result: Result, config: Result) -> Report:
-    """The page of one agent.
+    """The page of one agent or encoder.
 
     Args:
-        result: ``learning_curve`` (rows of ``steps``, ``return``, ``low``, ``high``; or of ``updates`` and losses), and
-            when the run is done ``agent``, ``steps`` or ``updates``, and their number a second.
-        config: what the run was told: ``env`` or ``log``, ``agent``, ``settings``, ``steps`` or ``updates``, ``seed``.
+        result: ``learning_curve`` (rows of ``steps``, ``return``, ``low``, ``high``; or of ``updates`` or ``epochs``
+            and losses), and when the run is done ``agent``, ``steps`` or ``updates``, and their number a second; of an
+            encoder its ``ranking``.
+        config: what the run was told: ``env``, ``log`` or ``data``, ``agent`` or ``encoder``, ``settings``, ``steps``
+            or ``updates``, ``seed``.
     """
     known = {**config, **{key: value for key, value in result.items() if value is not None}}
     points = result.get("learning_curve") or []
-    agent = str(known.get("agent") or "an agent")
-    world = known.get("env") or known.get("task") or known.get("log")
-    sections = [_curve(points), _settings(config), making_section(result)]
+    agent = str(known.get("agent") or known.get("encoder") or "an agent")
+    world = known.get("env") or known.get("task") or known.get("log") or known.get("data")
+    sections = [_ranking(result), _curve(points), _settings(config), making_section(result)]
     title = f"Training of {agent}" + (f" on {world}" if world else "")
     return Report(
         title, _summary(points, known), [part for part in sections if part], (), _facts(points, result, config)
     )
 
 
+def unit_of(point: Result) -> str:
+    """What a learning curve counts: ``epochs``, ``updates`` or ``steps``."""
+    return next((unit for unit in ("epochs", "updates") if unit in point), "steps")
+
+
 def _unit(points: Sequence[Result], known: Result) -> str:
-    return "updates" if "updates" in (points[0] if points else known) else "steps"
+    return unit_of(points[0] if points else known)
+
+
+def _ranking(result: Result) -> Section | None:
+    """How an encoder ranks what it was not fitted to."""
+    ranking = result.get("ranking")
+    if not ranking:
+        return None
+    tables = [
+        Table(
+            ("Metric", "Mean", "Interval"),
+            [(name, entry["mean"], bounds(entry)) for name, entry in metrics.items()],
+            "" if targets == "all" else f"{targets.capitalize()} targets",
+        )
+        for targets, metrics in ranking["metrics"].items()
+    ]
+    protocol = ranking["protocol"]
+    text = f"{ranking['queries']:,} queries, {protocol['split']}; protocol {protocol['digest']}."
+    return Section("Ranking", " ".join([text, *ranking["notes"]]), tables)
 
 
 def _summary(points: Sequence[Result], known: Result) -> str:
+    if known.get("ranking"):
+        found = known["ranking"]["metrics"]["all"]
+        return ", ".join(f"{name.upper()} {with_bounds(found[name], 'mean')}" for name in ("hr@10", "ndcg@10")) + "."
     if not points:
         return "Nothing has been learned yet that could be shown: the first point of the curve comes with an update."
     last, unit = points[-1], _unit(points, known)
@@ -46,7 +76,7 @@ def _summary(points: Sequence[Result], known: Result) -> str:
         text += f" a session returns {with_bounds(last, 'return')}"
         text += f"; at the start it was {first:.4g}." if first is not None else "."
     else:
-        losses = [f"{name.replace('_', ' ')} {last[name]:.4g}" for name in _numbers(points, unit)]
+        losses = [f"{name.replace('_', ' ')} {last[name]:.4g}" for name in _numbers(points[-1:], unit)]
         text += f": {', '.join(losses)}."
     return text
 
@@ -82,7 +112,9 @@ def _curve(points: Sequence[Result]) -> Section | None:
 
 
 def _numbers(points: Sequence[Result], unit: str) -> list[str]:
-    return [name for name, value in points[-1].items() if name != unit and isinstance(value, int | float)]
+    """What the last points give a number for; a validation may come only now and then."""
+    found = {name: value for point in points[-_RECENT:] for name, value in point.items() if value is not None}
+    return [name for name, value in found.items() if name != unit and isinstance(value, int | float)]
 
 
 def _settings(config: Result) -> Section | None:

@@ -1,7 +1,7 @@
 """Encoders trained by several processes, each on its share of every batch, through Ray Train."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from torch import Tensor, distributed
 
 from recgym.encoders import Epoch, load_encoder
 from recgym.encoders.batch import Example
-from recgym.encoders.fitted import FittedEncoder, ModelConfig
+from recgym.encoders.fitted import ENCODER, FIT_CURVE, FittedEncoder, ModelConfig
 from recgym.evaluation.encoders import EncoderSplit, fit_encoder
+from recgym.evaluation.ranking import RankingProtocol, RankingQueries
 from recgym.files import check_replaceable, read_json, write_json
 from recgym.scale import bridge
 
@@ -61,7 +62,14 @@ def _rows(example: Example, first: int, every: int) -> Example:
 
 
 def fit_encoder_together(
-    name: str, config: ModelConfig, split: EncoderSplit, seed: int, folder: Path, *, processes: int
+    name: str,
+    config: ModelConfig,
+    split: EncoderSplit,
+    seed: int,
+    folder: Path,
+    *,
+    processes: int | None = None,
+    protocol: Callable[[RankingQueries], RankingProtocol] = RankingQueries.protocol,
 ) -> tuple[FittedEncoder, tuple[Epoch, ...]]:
     """:func:`recgym.evaluation.fit_encoder` on the Ray cluster that this process is connected to.
 
@@ -75,7 +83,9 @@ def fit_encoder_together(
         split: of :func:`recgym.evaluation.encoder_split`.
         seed: root seed.
         folder: where the encoder is written; all machines of the cluster must see it.
-        processes: how many; each takes a processor and talks to the others through Gloo.
+        processes: how many; each takes a processor and talks to the others through Gloo. All processors of the cluster
+            if None.
+        protocol: see :func:`recgym.evaluation.fit_encoder`.
 
     Returns:
         The encoder, and what each epoch achieved.
@@ -84,10 +94,12 @@ def fit_encoder_together(
         ModuleNotFoundError: Ray is not installed.
         ValueError: ``processes`` is not positive, or other things stand in the folder.
     """
+    if processes is None:
+        processes = int(bridge.ray().cluster_resources()["CPU"])
     if processes < 1:
         raise ValueError(f"at least 1 process is needed, found {processes}")
-    folder = check_replaceable(folder, "encoder.json")
-    shared = [bridge.ray().put((name, config, split, seed, folder))]
+    folder = check_replaceable(folder, ENCODER, FIT_CURVE)
+    shared = [bridge.ray().put((name, config, split, seed, folder, protocol))]
     with tempfile.TemporaryDirectory(prefix=".recgym-", dir=folder.parent) as scratch:
         train = bridge.ray_train()
         with bridge.hushed():
@@ -104,10 +116,10 @@ def fit_encoder_together(
 def _train(given: dict[str, Any]) -> None:
     """What each process does; the first one writes what came of it."""
     torch.set_num_threads(1)
-    name, config, split, seed, folder = bridge.ray().get(given["shared"][0])
+    name, config, split, seed, folder, protocol = bridge.ray().get(given["shared"][0])
     place = bridge.ray_train().get_context()
     share = Share(place.get_world_rank(), place.get_world_size())
-    encoder, epochs = fit_encoder(name, config, split, seed, team=share)
+    encoder, epochs = fit_encoder(name, config, split, seed, protocol=protocol, team=share)
     if share.number == 0:
         encoder.save(folder)
         write_json(Path(given["epochs"]), [vars(epoch) for epoch in epochs])

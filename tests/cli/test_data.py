@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recgym.cli.main import main
-from recgym.data import read_log
+from recgym.data import markov_log, random_transitions, read_log
 from tests.data import samples
 from tests.shared import shared_data
 
@@ -41,6 +41,18 @@ def test_convert_writes_a_log_that_reads_the_same(tmp_path: Path, capsys: pytest
     assert main(["data", "convert", str(source), "--format", "movielens", "--out", str(out), "--rows", "1"]) == 0
     assert capsys.readouterr().out == ""
     assert read_log(out, "recgym").frame.equals(read_log(source, "movielens").frame)
+
+
+def test_split_gives_each_user_to_one_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = markov_log(200, 9, random_transitions(20, 3, seed=0), seed=0)
+    whole.save(tmp_path / "log")
+    assert main(["data", "split", str(tmp_path / "log"), "--out", str(tmp_path / "parts"), "--seed", "3"]) == 0
+    assert "parts/train and" in capsys.readouterr().err
+    train, test = (read_log(tmp_path / "parts" / name, "recgym") for name in ("train", "test"))
+    assert train.n_rows + test.n_rows == whole.n_rows
+    assert set(train.frame["user"]).isdisjoint(test.frame["user"])
+    assert 20 < test.frame["user"].n_unique() < 60  # of 200, a fifth
+    assert train.item_ids.equals(whole.item_ids)
 
 
 @pytest.mark.parametrize(

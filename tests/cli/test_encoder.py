@@ -9,6 +9,8 @@ from recgym.cli.main import main
 from recgym.data import markov_log, random_transitions, read_log
 from recgym.encoders import load_encoder
 from recgym.evaluation.encoders import with_items_of
+from recgym.report.pages import report_of, run_in
+from recgym.report.runs import Kind, State
 
 _SMALL = ["--width", "16", "--blocks", "1", "--window", "10", "--epochs", "12", "--batch-size", "16"]
 
@@ -45,6 +47,28 @@ def test_fit_evaluate_and_recommend(data: Path, encoder: Path, capsys: pytest.Ca
     served = json.loads(capsys.readouterr().out)["recommendations"]
     assert len(served) == 80
     assert all(len(set(items)) == 3 for items in served.values())
+
+
+def test_a_fit_is_a_run_that_the_view_shows(data: Path, encoder: Path, tmp_path: Path) -> None:
+    run = run_in(encoder)
+    assert (run.kind, run.state) == (Kind.ENCODER, State.DONE)
+    assert [point["epochs"] for point in run.result["learning_curve"]] == list(range(1, 13))
+    assert run.result["learning_curve"] == json.loads((encoder / "curve.json").read_text(encoding="utf-8"))
+    assert run.config["settings"]["width"] == 16
+    assert report_of(run).sections[0].heading == "Ranking"
+    # A fit that was killed left its settings and a curve; the next one may take their place, other things stay.
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    for name in ("config.json", "curve.json"):
+        (killed / name).write_bytes((encoder / name).read_bytes())
+    again = ["encoder", "fit", *_of(data), "--out", str(killed), *_SMALL, "--epochs", "1", "--quiet"]
+    assert main(again) == 0
+    assert len(run_in(killed).result["learning_curve"]) == 1
+    assert load_encoder(killed).name == "sasrec"
+    for name in ("encoder.json", "curve.json"):
+        (killed / name).unlink()
+    assert main(again) == 2
+    assert (killed / "items.parquet").exists()
 
 
 def _served(data: Path, encoder: Path, k: int, capsys: pytest.CaptureFixture[str], *flags: str) -> dict[str, list[str]]:
@@ -89,6 +113,10 @@ def test_a_saved_encoder_scores_as_it_did(data: Path, encoder: Path, tmp_path: P
         (["fit", "--model", "sazrec"], "there is no model 'sazrec'; there are: "),
         (["evaluate", "--encoder", "nowhere"], "nowhere/encoder.json does not exist"),
         (["recommend", "--users", "u999"], "the log has no user 'u999'"),
+        (
+            ["fit", "--data", "x", "--format", "recgym", "--out", "x", "--workers", "2"],
+            "--workers shares the work of --ray: name auto or the address",
+        ),
         (["recommend", "--k", "0"], "--k must be in 1..25, the number of items, found 0"),
     ],
 )

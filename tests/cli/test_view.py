@@ -19,7 +19,7 @@ def test_the_export_is_one_file_that_needs_no_network(tmp_path: Path, capsys: py
     assert main(["view", str(tmp_path / "runs"), "--export", str(page)]) == 0
     assert capsys.readouterr().out == f"{page}\n"
     text = page.read_text(encoding="utf-8")
-    assert text.count("<article class=page") == 11
+    assert text.count("<article class=page") == 13
     assert not re.search(r"<(script|img|link|iframe)[^>]+(src|href)=[\"']?(https?:)?/", text)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from tests.report import abtest_sample
 from tests.report.sample import result
 
-__all__ = ["curve", "ope_result", "story", "write_runs"]
+__all__ = ["curve", "encoder_result", "epochs", "ope_result", "story", "write_runs"]
 
 
 def write_runs(root: Path, hostile: str = "click") -> None:
@@ -42,6 +42,9 @@ def write_runs(root: Path, hostile: str = "click") -> None:
     losses = [{"updates": 100 * i, "loss": 2 / i, "entropy": 0.1 * i} for i in range(1, 9)]
     bc = {"log": "logs/a", "task": "recgym/ShortVideo-v0", "agent": "bc", "updates": 800}
     _write(root / "offline", {"config.json": bc, "result.json": bc | {"learning_curve": losses}})
+    gru = {"encoder": "gru4rec", "data": "logs/a", "settings": {"width": 64}, "seed": 0}
+    _write(root / "encoder" / "a", {"config.json": gru, "result.json": gru | encoder_result(hostile)})
+    _write(root / "encoder" / "b", {"config.json": gru | {"seed": 1}, "curve.json": epochs(4)})
     policies = whole["policies"]
     evaluated = {"env": "recgym/ShortVideo-v0", "policies": policies}
     _write(root / "evaluated", {"result.json": evaluated, "story.json": story(hostile)})
@@ -60,6 +63,21 @@ def curve(points: int) -> list[dict[str, Any]]:
         away = 5 * 0.8**i
         rows.append({"steps": 5000 * i, "return": 8.4 - away, "low": 8.1 - away, "high": 8.7 - away, "episodes": 9})
     return rows
+
+
+def epochs(count: int) -> list[dict[str, Any]]:
+    """An encoder's curve, validated after every other epoch."""
+    return [{"epochs": i, "loss": 8 / i, "ndcg@10": None if i % 2 else 0.1 - 0.1 / i} for i in range(1, count + 1)]
+
+
+def encoder_result(split: str = "leave-one-out") -> dict[str, Any]:
+    metrics = {name: {"mean": mean, "low": mean - 0.01, "high": mean + 0.01} for name, mean in
+               (("hr@10", 0.28), ("ndcg@10", 0.15), ("coverage@10", 0.6))}  # fmt: skip
+    ranking = {
+        "queries": 6040, "protocol": {"split": split, "digest": "0123abcd"}, "metrics": {"all": metrics},
+        "notes": ["Leave-one-out leaks time."],
+    }  # fmt: skip
+    return {"ranking": ranking, "learning_curve": epochs(9)}
 
 
 def ope_result() -> dict[str, Any]:

@@ -34,6 +34,8 @@ def test_all_pages_and_assets_are_served_and_load_nothing_from_elsewhere(client:
         "ab",
         "sweep",
         "sweep/trials/0000",
+        "encoder/a",
+        "encoder/b",
     ):
         assert f'href="/run/{name}"' in home.text
         page = client.get(f"/run/{name}")

@@ -17,7 +17,7 @@ from recgym.report.runs import Kind, Runs
 from recgym.report.story import story_report
 from recgym.report.sweep import sweep_report
 from recgym.report.training import training_report
-from tests.report.runs_sample import curve, ope_result, story, write_runs
+from tests.report.runs_sample import curve, encoder_result, epochs, ope_result, story, write_runs
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,10 @@ def test_the_table_of_runs_leads_to_each_and_says_what_came_of_it(page: Report) 
     assert rows["check"][3] == "gate not passed: 1 checks failed"
     assert rows["ope"][3] == "2 policies judged by 2,048 episodes"
     assert str(rows["offline"][3]).startswith("bc: loss 0.25")
+    assert rows["encoder/a"][3] == "gru4rec: NDCG@10 0.15 (0.14 to 0.16)"
+    assert rows["encoder/b"][1:5] == (
+        "encoder fit", "logs/a", "gru4rec: loss 2, ndcg@10 0.075 after 4 epochs", "running",
+    )  # fmt: skip
     assert str(rows["sweep"][3]).startswith("gamma 0.9: return 8.1 (7.9 to 8.3)")
     assert {fact.label: fact.value for fact in page.facts}[Kind.TRAINING[0].upper() + Kind.TRAINING[1:]] == "3"
 
@@ -52,6 +56,25 @@ def test_curves_of_one_world_are_laid_over_one_another(page: Report) -> None:
     lines = {trace.name: trace for trace in both.data if trace.name}
     assert list(lines["train/b"].y) == [point["return"] for point in curve(3)]
     assert list(lines["train/a"].x) == [5000 * i for i in range(1, 9)]
+
+
+def test_encoders_of_one_protocol_stand_in_one_table(page: Report) -> None:
+    (table,) = section(page, "Encoders").tables
+    assert table.rows == [("encoder/a", 0.28, "0.27 to 0.29", 0.15, "0.14 to 0.16")]
+    assert "0123abcd" in table.caption
+
+
+def test_a_fit_shows_its_ranking_when_it_is_done_and_its_epochs_before() -> None:
+    told = {"encoder": "gru4rec", "data": "logs/a"}
+    done = training_report(encoder_result(), told)
+    assert done.title == "Training of gru4rec on logs/a"
+    assert done.summary == "HR@10 0.28 (0.27 to 0.29), NDCG@10 0.15 (0.14 to 0.16)."
+    assert ("coverage@10", 0.6, "0.59 to 0.61") in section(done, "Ranking").tables[0].rows
+    going = training_report({"learning_curve": epochs(3)}, told)
+    loss, ranked = (plot.figure.data[0] for plot in section(going, "Learning").plots)
+    assert list(loss.x) == [1, 2, 3]
+    assert list(ranked.x) == [2]  # where it was validated
+    assert "Ranking" not in [part.heading for part in going.sections]
 
 
 def test_fidelity_channels_and_sequences_of_all_runs_are_there(page: Report) -> None:

@@ -22,7 +22,7 @@ def test_every_kind_of_run_is_found_by_what_it_wrote(root: Path) -> None:
     assert {run.name: run.kind for run in found.runs} == {
         "demo": Kind.DEMO, "train/a": Kind.TRAINING, "train/b": Kind.TRAINING, "offline": Kind.OFFLINE,
         "evaluated": Kind.EVALUATION, "check": Kind.CHECK, "ope": Kind.OPE, "ab": Kind.EXPERIMENT,
-        "sweep": Kind.SWEEP, "sweep/trials/0000": Kind.TRAINING,
+        "encoder/a": Kind.ENCODER, "encoder/b": Kind.ENCODER, "sweep": Kind.SWEEP, "sweep/trials/0000": Kind.TRAINING,
     }  # fmt: skip
     assert found.problems == ()
     for run in found.runs:
@@ -66,7 +66,7 @@ def test_a_file_that_is_no_json_is_named_and_the_others_are_shown(root: Path) ->
     found = Runs([root]).look()
     assert "ope" not in {run.name for run in found.runs}
     assert "ope/result.json is not readable as JSON" in found.problems[0]
-    assert len(found.runs) == 9
+    assert len(found.runs) == 11
 
 
 def test_checkpoints_hidden_folders_and_links_are_left_alone(root: Path, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_checkpoints_hidden_folders_and_links_are_left_alone(root: Path, tmp_pat
         folder.mkdir(exist_ok=True)
         (folder / "result.json").write_text('{"policies": {"x": {"return": 1.0}}}', encoding="utf-8")
     (root / "link").symlink_to(secret)
-    assert len(Runs([root]).look().runs) == 10
+    assert len(Runs([root]).look().runs) == 12
 
 
 def test_one_folder_is_a_run_of_its_own(root: Path) -> None:

@@ -50,7 +50,8 @@ def test_every_page_is_reached_by_its_link_and_draws_without_an_error(
     show(browser, f"{address}/", width)
     names = [link.text for link in browser.find_elements(By.CSS_SELECTOR, "tbody th a")]
     assert sorted(names) == sorted(
-        ["demo", "train/a", "train/b", "offline", "evaluated", "check", "ope", "ab", "sweep", "sweep/trials/0000"]
+        ["demo", "train/a", "train/b", "offline", "evaluated", "check", "ope", "ab", "sweep", "sweep/trials/0000",
+         "encoder/a", "encoder/b"]
     )  # fmt: skip
     for name in [None, *names]:
         if name is not None:

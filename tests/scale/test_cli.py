@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from recgym.cli.main import main
+from recgym.data import markov_log, random_transitions, read_log
 from recgym.data.transitions import TransitionStore
+from recgym.encoders import load_encoder
 
 ENV = "recgym/InterestEvolution-v0"
 
@@ -44,6 +46,36 @@ def test_abtest(local_ray: None, capsys: pytest.CaptureFixture[str]) -> None:
     )  # fmt: skip
     alone = _result(capsys, *words)
     assert _result(capsys, *words, "--ray", "auto") == alone
+
+
+def test_many_files_become_one_log(local_ray: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for part in range(3):
+        rows = [f"u{user},{(user * part) % 7},{part * 100 + user}" for user in range(20)]
+        (raw / f"{part}.csv").write_text("\n".join(["who,what,when", *rows]), encoding="utf-8")
+    words = ["data", "convert", str(raw), "--columns", "user=who,item=what,time=when", "--out", str(tmp_path / "log")]
+    assert main([*words, "--format", "table", "--ray", "auto", "--parts", "2"]) == 0
+    log = read_log(tmp_path / "log", "recgym")
+    assert (log.n_users, log.n_items, log.n_rows) == (20, 7, 60)
+    assert main([*words, "--format", "kuairand", "--ray", "auto"]) == 2
+    assert "--ray brings files of the format table together by --columns" in capsys.readouterr().err
+
+
+def test_encoder_fit(local_ray: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    markov_log(150, 12, random_transitions(20, 0.1, 0), 0).save(tmp_path / "log")
+    words = (
+        "encoder", "fit", "--data", str(tmp_path / "log"), "--format", "recgym", "--width", "8", "--blocks", "1",
+        "--window", "8", "--dropout", "0", "--epochs", "2", "--batch-size", "33", "--quiet",
+    )  # fmt: skip
+    curves = []
+    for number, flags in enumerate(((), ("--ray", "auto", "--workers", "2"))):
+        out = tmp_path / str(number)
+        _result(capsys, *words, *flags, "--out", str(out))
+        curves.append([point["loss"] for point in json.loads((out / "curve.json").read_text(encoding="utf-8"))])
+        assert load_encoder(out).catalogue.num_items == 20
+    assert curves[1] == pytest.approx(curves[0], rel=1e-4)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["0", "1", "log"]
 
 
 def test_a_sweep_stops_what_does_badly(local_ray: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
