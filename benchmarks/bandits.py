@@ -1,26 +1,29 @@
 """Rounds per second of bandits: a round is one choice and one update, 20 arms, 20 features.
 
-``python -m benchmarks.bandits --peers PYTHON`` times them beside the Open Bandit Pipeline and MABWiser, which live in
-an environment of their own (``pip install mabwiser obp==0.4.1 "pandas<3"``), on the same rounds, in turn.
-"One stream" is a single replication in double precision; "256 replications" are as many learners, each with rewards of
-its own, side by side in single precision, and their rounds are summed; they are independent, so half of them run on
-each of two threads (one thread with ``--threads 1``). Propensities are left out on both sides. Arms of
-LinUCB are held against the peers' given the same past: the share of rounds in which the peer's arm has our largest
-index.
+``python -m benchmarks.bandits`` times them beside the Open Bandit Pipeline and MABWiser, which live in an environment
+of their own (``make bench-peers``), on the same rounds, in turn. "One stream" is a single replication in double
+precision; "256 replications" are as many learners, each with rewards of its own, side by side in single precision, and
+their rounds are summed; they are independent, so half of them run in each of two processes, which begin together (in
+this one with ``--processes 1``). Propensities are left out on both sides. Arms of LinUCB are held against the peers'
+given the same past: the share of rounds in which the peer's arm has our largest index.
 """
 
 import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.measure import Ratio, finish, machine, options, paired
 from benchmarks.peers import environments
@@ -66,16 +69,43 @@ class Timing:
     rounds_per_s: float
 
 
-def rounds_per_s(bandit: Any, replications: int, seconds: float, threads: int) -> float:
-    """Rounds a second of some replications together, split over threads if there are many."""
-    if replications == 1 or threads == 1:
-        return _timed(bandit, replications, seconds)
-    with ThreadPoolExecutor(threads) as pool:
-        share = [pool.submit(_timed, bandit, replications // threads, seconds) for _ in range(threads)]
-        return sum(part.result() for part in share)
+Speed = Callable[[Any, int, float], float]
 
 
-def _timed(bandit: Any, replications: int, seconds: float) -> float:
+@contextmanager
+def together(processes: int) -> Iterator[Speed]:
+    """Gives :func:`rounds_per_s` of some replications; several are split over processes, one each."""
+    torch.set_num_threads(1)
+    if processes == 1:
+        yield rounds_per_s
+        return
+    context = get_context("spawn")
+    pool = ProcessPoolExecutor(processes, context, _begin, (context.Barrier(processes),))
+
+    def split(bandit: Any, replications: int, seconds: float) -> float:
+        if replications == 1:
+            return rounds_per_s(bandit, replications, seconds)
+        parts = [pool.submit(_part, bandit, replications // processes, seconds) for _ in range(processes)]
+        return sum(part.result() for part in parts)
+
+    with pool:
+        yield split
+
+
+_GATE: list[Barrier] = []
+
+
+def _begin(gate: Barrier) -> None:
+    torch.set_num_threads(1)
+    _GATE.append(gate)
+
+
+def _part(bandit: Any, replications: int, seconds: float) -> float:
+    _GATE[0].wait()  # so that all are timed beside one another
+    return rounds_per_s(bandit, replications, seconds)
+
+
+def rounds_per_s(bandit: Any, replications: int, seconds: float) -> float:
     """Rounds a second of replications side by side, over at least ``seconds`` after a warm-up."""
     features, clicks = rounds(ARMS, WIDTH, ROUNDS)
     single = replications > 1
@@ -133,14 +163,14 @@ def _peer(python: Path, name: str, seconds: float) -> dict[str, Any]:
     return found
 
 
-def ratios(python: Path, seconds: float, repeats: int, threads: int) -> tuple[list[Ratio], dict[str, float]]:
+def ratios(python: Path, seconds: float, repeats: int, speed: Speed) -> tuple[list[Ratio], dict[str, float]]:
     """Our speed over each peer's, and the share of equal arms where choices are deterministic."""
     found, same = [], {}
     for name, peers in PEERS.items():
         for peer in peers:
             theirs: Callable[[], float] = lambda peer=peer: float(_peer(python, peer, seconds)["rounds_per_s"])  # type: ignore[misc]  # noqa: E731
             for replications in (1, 256):
-                ours = partial(rounds_per_s, BANDITS[name], replications, seconds, threads)
+                ours = partial(speed, BANDITS[name], replications, seconds)
                 found.append(paired(name, peer, replications, ours, theirs, repeats))
             if name == "LinUCB":
                 same[peer] = agreement(BANDITS[name], _peer(python, peer, 0.0)["arms"])
@@ -151,18 +181,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print and write the result; returns 0."""
     parser = options("bandits", __doc__)
     environments.add_peers_option(parser)
-    parser.add_argument("--threads", type=int, default=2, help="over which 256 replications are split")
+    parser.add_argument("--processes", type=int, default=2, help="over which 256 replications are split")
     args = parser.parse_args(arguments)
     python = environments.BANDITS.chosen(args.peers)
     seconds, repeats = (0.05, 1) if args.quick else (2.0, 3)
-    timings = [
-        Timing(name, count, rounds_per_s(bandit, count, seconds, args.threads))
-        for name, bandit in BANDITS.items()
-        for count in (1, 256)
-    ]
-    compared, same = ratios(python, seconds, repeats, args.threads) if python else ([], {})
+    with together(args.processes) as speed:
+        timings = [
+            Timing(name, count, speed(bandit, count, seconds)) for name, bandit in BANDITS.items() for count in (1, 256)
+        ]
+        compared, same = ratios(python, seconds, repeats, speed) if python else ([], {})
     body = machine() | {
-        "threads": args.threads, "rows": [asdict(row) for row in timings],
+        "processes": args.processes, "rows": [asdict(row) for row in timings],
         "ratios": [asdict(ratio) for ratio in compared], "same_arms": same,
     }  # fmt: skip
     lines = [f"{row.bandit:14} R {row.replications:4} {row.rounds_per_s:12,.0f} rounds/s" for row in timings]

@@ -17,16 +17,17 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import SyncVectorEnv
 from stable_baselines3.common.vec_env import VecEnv
 
 from benchmarks.learned_speed import SLATE, members
 from benchmarks.measure import Ratio, finish, machine, options, paired
 from recgym.agents import PPOConfig
 from recgym.encoders import Batch, Catalogue, Event, EventConfig, FeedbackScale, FittedEncoder, SASRecConfig, seeded
-from recgym.envs import SB3VecEnv, Simulation, encoded_task, make_task
+from recgym.envs import AutoresetMode, SB3VecEnv, Simulation, encoded_task, make_task
 from recgym.envs.single import RecEnv
 from recgym.envs.task import Task
 from recgym.types import History
@@ -96,9 +97,9 @@ class OneByOne(VecEnv):
         return [False] * self.num_envs
 
 
-def world() -> tuple[Task, FittedEncoder]:
-    """Learned users, and an encoder of what they do."""
-    simulator = members()[0]
+def world(users: int = 100) -> tuple[Task, FittedEncoder]:
+    """Users learned from so many, and an encoder of what they do."""
+    simulator = members(users, 1)[0]
     task = make_task("recgym/LearnedUsers-v0", {"simulator": simulator, "slate_size": SLATE})
     schema = task.model.schema
     scale = FeedbackScale.of(torch.rand(100, len(schema), generator=torch.Generator().manual_seed(0)))
@@ -168,10 +169,10 @@ def _gap(encoder: FittedEncoder) -> float:
         batch = Batch.from_history(history)
         state = model.encoder.start(Batch.from_history(History(*(part[:, :1] for part in history))))
         for t in range(1, events):
-            event = Event(items[:, t], feedback[:, t], time_s[:, t])
+            event = Event(items[:, t], time_s[:, t], feedback[:, t])
             state, _ = model.encoder.step(state, event)
         whole = model.encoder(batch)[:, -1]
-        return float((model.scores_of(state.state) - model.scores_of(whole)).abs().max())
+        return float((model.scores_of(state.state[:, None]) - model.scores_of(whole[:, None])).abs().max())
 
 
 def run(quick: bool, repeats: int) -> dict[str, Any]:
@@ -191,6 +192,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = options("encoder_loop", __doc__)
     parser.add_argument("--repeats", type=int, default=3, help="pairs of runs")
     args = parser.parse_args(arguments)
+    if not hasattr(gymnasium.vector, "AutoresetMode"):
+        parser.error(
+            f"users must restart in the step they end in: SyncVectorEnv of gymnasium 1.1 or newer, not "
+            f"{gymnasium.__version__}"
+        )
     body = run(args.quick, args.repeats)
     lines = [f"a step after {row['steps']:4} of a session {1000 * row['seconds']:8.2f} ms" for row in body["rows"]]
     lines.append(f"scores beyond the window: at most {body['scores_apart']:.1e} from those of the whole history")

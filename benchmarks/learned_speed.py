@@ -42,11 +42,11 @@ __all__ = ["main", "members"]
 B, SLATE, MEMBERS, AHEAD = 4096, 6, 8, 16
 
 
-def members(users: int = 100) -> tuple[FittedSimulator, ...]:
+def members(users: int = 100, count: int = MEMBERS) -> tuple[FittedSimulator, ...]:
     """Simulators of the full width, fitted in one pass to so many users of ShortVideo."""
     world = task(slate_size=SLATE, level="retention")
     log = rollout(RandomPolicy(action_spec(world)), world, users=users, seeds=(0,), record=True).to_log()
-    config = SetConfig(MEMBERS, LearnedConfig(max_epochs=1), widths=(1.0,), dynamics=False)
+    config = SetConfig(count, LearnedConfig(max_epochs=1), widths=(1.0,), dynamics=False)
     return fit_set(log, config).members
 
 

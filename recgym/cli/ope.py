@@ -18,10 +18,12 @@ from recgym.envs import Task, make_task
 from recgym.evaluation import rollout
 from recgym.files import check_writable, write_json
 from recgym.ope import OPEResult, evaluate
+from recgym.ope.dice import fitted_dice
 from recgym.ope.fitted_q import fitted_q
 from recgym.ope.intervals import Bootstrap
-from recgym.ope.logged import trajectories_of, with_behaviour
+from recgym.ope.logged import by_episode, trajectories_of, with_behaviour
 from recgym.ope.magic import MAGIC
+from recgym.ope.marginal import DICE
 from recgym.ope.sequential import NCIS, PDIS, SNPDIS, TIS, WDR, WIS, TrajectoryDM, TrajectoryDR
 from recgym.progress import Bars, Progress, Tick
 
@@ -42,6 +44,8 @@ class Ope:
         greedy: judge policies that take their most likely action; they draw it otherwise.
         behaviour: folder of a trained agent that stands for the logging policy where the log has no propensities.
         model_updates: of the model of values (fitted Q evaluation) for DM, DR, WDR and MAGIC; 0 for none of them.
+        dice_updates: of the weights of visits that DICE learns, for policies without a memory; 0 for no DICE. 4000 is a
+            start.
         cap: of the weights of NCIS.
         resamples: of the bootstrap by users.
         env: id of the environment, to hold the estimates against.
@@ -61,6 +65,7 @@ class Ope:
     greedy: bool = False
     behaviour: Path | None = None
     model_updates: int = 2000
+    dice_updates: int = 0
     cap: float = 10.0
     resamples: int = 500
     env: str | None = None
@@ -116,12 +121,13 @@ class Ope:
         self, store: TransitionStore, policy: Policy[Any], name: str, progress: Progress
     ) -> tuple[OPEResult, ...]:
         start: Any = policy.init_state(1, "cpu")
+        same: dict[str, Any] = {
+            "gamma": self.gamma, "greedy": self.greedy, "seed": self.seed,
+            "progress": lambda tick: progress(tick._replace(stage=f"{tick.stage} of {name}")),
+        }  # fmt: skip
         model = None
         if self.model_updates and not len(start):
-            model = fitted_q(
-                store, policy, gamma=self.gamma, greedy=self.greedy, updates=self.model_updates, seed=self.seed,
-                progress=lambda tick: progress(tick._replace(stage=f"{tick.stage} of {name}")),
-            )  # fmt: skip
+            model = fitted_q(store, policy, updates=self.model_updates, **same)
         progress(Tick(f"judging {name}"))
         data = trajectories_of(
             store, policy, gamma=self.gamma, greedy=self.greedy,
@@ -130,6 +136,9 @@ class Ope:
         estimators: list[Any] = [TIS(), WIS(), PDIS(), SNPDIS(), NCIS(self.cap)]
         if model is not None:
             estimators += [TrajectoryDM(), TrajectoryDR(), WDR(), MAGIC()]
+        if self.dice_updates and not len(start):
+            weight = fitted_dice(store, policy, updates=self.dice_updates, **same)
+            estimators.append(DICE(by_episode(store, weight)))
         user = store.columns["user"][store.episodes[:, 0]]
         return evaluate(data, estimators, Bootstrap(resamples=self.resamples), self.seed, user)
 

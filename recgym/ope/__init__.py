@@ -37,6 +37,7 @@ from recgym.ope.continuous import (
     triangular,
 )
 from recgym.ope.diagnostics import Diagnostics, diagnose, weight_diagnostics
+from recgym.ope.dice import fitted_dice
 from recgym.ope.direct import DM
 from recgym.ope.distributional import ReturnDistribution, return_distribution
 from recgym.ope.doubly_robust import DR, SNDR, SwitchIPW
@@ -51,10 +52,10 @@ from recgym.ope.intervals import (
     IntervalMethod,
     StudentT,
 )
-from recgym.ope.logged import log_likelihoods, log_ratios, rounds_of, trajectories_of, with_behaviour
+from recgym.ope.logged import by_episode, log_likelihoods, log_ratios, rounds_of, trajectories_of, with_behaviour
 from recgym.ope.loggers import WeightedLoggers
 from recgym.ope.magic import MAGIC
-from recgym.ope.marginal import DRL, MIS, minimax_weights, state_ratios, weighted_value
+from recgym.ope.marginal import DICE, DRL, MIS, minimax_weights, state_ratios, weighted_value
 from recgym.ope.models import Logistic, Regressor, Ridge, classifier_weights, cross_fitted
 from recgym.ope.open_bandit import bts_distribution, open_bandit_rounds
 from recgym.ope.resampling import resample
@@ -98,9 +99,11 @@ __all__ = [
     "CascadeDR", "PseudoInverse", "SlateIPS", "iips", "rips", "sips",
     "independent_slot_weights", "joint_weights", "position_weights", "prefix_weights", "pseudo_inverse_weights",
     "slate_moments",
-    "DRL", "MAGIC", "MIS", "NCIS", "PDIS", "SNPDIS", "TIS", "WDR", "WIS", "TrajectoryDM", "TrajectoryDR",
-    "minimax_weights", "state_ratios", "weighted_value", "ReturnDistribution", "return_distribution",
-    "log_likelihoods", "log_ratios", "rounds_of", "trajectories_of", "with_behaviour", "FittedQ", "fitted_q",
+    "DICE", "DRL", "MAGIC", "MIS", "NCIS", "PDIS", "SNPDIS", "TIS", "WDR", "WIS", "TrajectoryDM",
+    "TrajectoryDR", "fitted_dice", "minimax_weights", "state_ratios", "weighted_value",
+    "ReturnDistribution", "return_distribution",
+    "by_episode", "log_likelihoods", "log_ratios", "rounds_of", "trajectories_of", "with_behaviour", "FittedQ",
+    "fitted_q",
     "MseBound", "Slope", "Tuned",
     "Logistic", "Regressor", "Ridge", "classifier_weights", "cross_fitted",
     "Diagnostics", "OPEResult", "diagnose", "evaluate", "weight_diagnostics",

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from recgym.agents.base import Policy
 from recgym.agents.constrained.action_values import ActionValues
@@ -28,7 +28,7 @@ from recgym.progress import Progress, Tick
 from recgym.seeding import make_generator, seeded
 from recgym.types import Generator
 
-__all__ = ["FittedQ", "fitted_q"]
+__all__ = ["FittedQ", "fitted_q", "folds_of_users"]
 
 _BATCH = 256
 _LOOK = 8192
@@ -83,16 +83,7 @@ def fitted_q(
     """
     if updates < 1 or draws < 1:
         raise ValueError(f"at least 1 update and 1 draw are needed, found {updates} and {draws}")
-    start: Any = policy.init_state(1, "cpu")
-    if len(start):
-        raise ValueError(f"{type(policy).__name__} has a memory: fitted Q evaluation sees one observation at a time")
-    user = store.columns["user"][store.episodes[:, 0]]
-    users, row = np.unique(user, return_inverse=True)
-    if not 2 <= folds <= len(users):
-        raise ValueError(
-            f"cross-fitting needs 2 folds or more and a user in each, found {folds} and {len(users)} users"
-        )
-    fold = make_generator(seed, "folds", device="numpy").permutation(np.arange(len(users)) % folds)[row]
+    fold = folds_of_users(store, policy, folds, seed)
     of_step = fold[store.episode_of_step]
     q, v, losses = np.empty(len(store)), np.empty(len(store)), []
     for each in range(folds):
@@ -103,6 +94,30 @@ def fitted_q(
         mine = of_step == each
         q[mine], v[mine] = model.judge(store, store.steps[mine], policy, greedy, draws, seed)
     return FittedQ(q, v, float(np.mean(losses)))
+
+
+def folds_of_users(store: TransitionStore, policy: Policy[Any], folds: int, seed: int) -> Int64[np.ndarray, "e"]:
+    """The fold of each episode, those of one user in one, for models that see one observation at a time.
+
+    Args:
+        store: the log.
+        policy: the target policy, without a memory.
+        folds: at least 2.
+        seed: root seed.
+
+    Raises:
+        ValueError: the policy has a memory, or there are fewer users than folds.
+    """
+    start: Any = policy.init_state(1, "cpu")
+    if len(start):
+        raise ValueError(f"{type(policy).__name__} has a memory: a fitted model sees one observation at a time")
+    users, row = np.unique(store.columns["user"][store.episodes[:, 0]], return_inverse=True)
+    if not 2 <= folds <= len(users):
+        raise ValueError(
+            f"cross-fitting needs 2 folds or more and a user in each, found {folds} and {len(users)} users"
+        )
+    fold: np.ndarray = make_generator(seed, "folds", device="numpy").permutation(np.arange(len(users)) % folds)[row]
+    return fold
 
 
 def _tell(progress: Progress, before: int, total: int, done: int) -> None:

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from recgym.agents.base import LikelihoodPolicy, Policy
 from recgym.arrays import take_rows, to_numpy
 from recgym.data.transitions import TransitionStore
 from recgym.ope.base import LoggedRounds, Trajectories
 
-__all__ = ["log_likelihoods", "log_ratios", "rounds_of", "trajectories_of", "with_behaviour"]
+__all__ = ["by_episode", "log_likelihoods", "log_ratios", "rounds_of", "trajectories_of", "with_behaviour"]
 
 _EPISODES = 4096
 """Episodes that are looked at side by side."""
@@ -130,18 +130,23 @@ def trajectories_of(
     Raises:
         ValueError: see :func:`log_ratios`.
     """
-    lengths = store.lengths
-    mask = np.arange(int(lengths.max())) < lengths[:, None]
-
-    def padded(values: np.ndarray, filler: float) -> np.ndarray:
-        table = np.full(mask.shape, filler)
-        table[mask] = values
-        return table
-
-    ratio = padded(np.exp(log_ratios(store, policy, greedy=greedy)), 1.0)
+    ratio = by_episode(store, np.exp(log_ratios(store, policy, greedy=greedy)), 1.0)
     earned = store.columns["reward"][store.steps] if reward is None else reward
-    models = [None if values is None else padded(values, 0.0) for values in (q, v)]
-    return Trajectories(padded(earned, 0.0), ratio, mask, gamma, *models)
+    models = [None if values is None else by_episode(store, values) for values in (q, v)]
+    return Trajectories(by_episode(store, earned), ratio, _mask(store), gamma, *models)
+
+
+def by_episode(store: TransitionStore, values: Float64[np.ndarray, "n"], filler: float = 0.0) -> np.ndarray:
+    """Values of ``store.steps`` as a row an episode, ``[e, T]``, with the filler behind its end."""
+    mask = _mask(store)
+    table = np.full(mask.shape, filler)
+    table[mask] = values
+    return table
+
+
+def _mask(store: TransitionStore) -> Bool[np.ndarray, "e T"]:
+    mask: np.ndarray = np.arange(int(store.lengths.max())) < store.lengths[:, None]
+    return mask
 
 
 def rounds_of(

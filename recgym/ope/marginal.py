@@ -14,7 +14,7 @@ from jaxtyping import Float64, Int64
 
 from recgym.ope.base import Fraction, Trajectories, needed
 
-__all__ = ["DRL", "MIS", "minimax_weights", "state_ratios", "weighted_value"]
+__all__ = ["DICE", "DRL", "MIS", "minimax_weights", "state_ratios", "weighted_value"]
 
 
 def state_ratios(
@@ -108,6 +108,33 @@ class DRL:
         q, v = needed(data.q, "q"), needed(data.v, "v")
         step = self.ratios * data.ratio * (data.reward - q) + self.ratios * v
         return (Fraction((step * data.mask) @ data.discount),)
+
+
+@dataclass(frozen=True)
+class DICE:
+    """``sum w_t r_t / sum w_t (1 - gamma alive_t)``: weights of discounted visits; no product of ratios, no discount.
+
+    Whatever visits are like, what flows into an episode has to flow out of it, at its end or by the discount; so what
+    is below is 1 an episode for exact weights, and mends the scale of others. ``alive`` is 1 but for the last step.
+
+    Attributes:
+        weight: of the steps of the data at hand, from :func:`recgym.ope.dice.fitted_dice` or :func:`minimax_weights`.
+    """
+
+    name: ClassVar[str] = "DICE"
+
+    weight: Float64[np.ndarray, "n T"]
+
+    def weights(self, data: Trajectories) -> Float64[np.ndarray, "n"]:
+        """See :class:`recgym.ope.base.Weighted`: the mean weight of an episode's steps."""
+        weight: np.ndarray = (self.weight * data.mask).sum(1) / data.mask.sum(1)
+        return weight
+
+    def fractions(self, data: Trajectories) -> tuple[Fraction, ...]:
+        """See :class:`recgym.ope.base.Estimator`. Resamples keep the weights as they are."""
+        weight = self.weight * data.mask
+        alive = np.concatenate([data.mask[:, 1:], np.zeros((data.n, 1), bool)], 1)
+        return (Fraction((weight * data.reward).sum(1), (weight * (1 - data.gamma * alive)).sum(1)),)
 
 
 def minimax_weights(

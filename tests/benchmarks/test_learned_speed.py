@@ -48,8 +48,7 @@ def test_the_loop_does_what_the_set_does() -> None:
     assert bool((after.hidden != state.hidden).any())
 
 
-def test_simulators_are_as_wide_as_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learned_speed, "MEMBERS", 1)
-    (one,) = members(users=6)
+def test_simulators_are_as_wide_as_is_said() -> None:
+    (one,) = members(users=6, count=1)
     assert (one.network.shape.hidden, one.network.shape.item_width, one.config.history) == (64, 32, 20)
     assert one.facts.sizes == (6, 6)

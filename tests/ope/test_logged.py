@@ -14,9 +14,11 @@ from recgym.data.transitions import TransitionStore
 from recgym.envs import Task, make_task
 from recgym.evaluation import action_spec, record, rollout
 from recgym.ope.base import value_of
+from recgym.ope.dice import fitted_dice
 from recgym.ope.fitted_q import fitted_q
 from recgym.ope.importance import SNIPW
-from recgym.ope.logged import log_ratios, rounds_of, trajectories_of, with_behaviour
+from recgym.ope.logged import by_episode, log_ratios, rounds_of, trajectories_of, with_behaviour
+from recgym.ope.marginal import DICE
 from recgym.ope.sequential import PDIS, WDR, WIS, TrajectoryDM
 
 TASK = make_task("recgym/ShortVideo-v0", {"num_candidates": 4, "window": 5, "reward": None})
@@ -88,6 +90,21 @@ def test_rounds_know_the_chance_of_every_candidate(log: TransitionStore) -> None
     assert value_of(SNIPW().fractions(certain))[0] > 0
 
 
+def test_weights_of_visits_find_the_value_without_propensities(log: TransitionStore, truth: float) -> None:
+    columns = {**log.columns, "log_propensity": np.full_like(log.columns["log_propensity"], np.nan)}
+    bare = dataclasses.replace(log, columns=columns)
+    weight = fitted_dice(bare, TARGET, updates=500, learning_rate=3e-3, seed=1)
+    data = trajectories_of(log, TARGET)
+    logged = data.reward.sum(1).mean()
+    found = value_of(DICE(by_episode(log, weight)).fractions(data))[0]
+    assert abs(found - truth) < 0.4 * abs(logged - truth)
+    assert np.corrcoef(weight, np.exp(log_ratios(log, TARGET)))[0, 1] > 0.5
+    same = fitted_dice(bare, TARGET, updates=2, seed=1)
+    assert np.array_equal(same, fitted_dice(bare, TARGET, updates=2, seed=1))
+    exact = np.cumprod(data.ratio, 1)  # the weights of histories are one exact solution
+    assert value_of(DICE(exact).fractions(data))[0] == pytest.approx(truth, abs=0.1 * abs(truth))
+
+
 def test_what_cannot_be_evaluated_is_told(log: TransitionStore) -> None:
     slates = make_task("recgym/ShortVideo-v0", {"slate_size": 2, "num_candidates": 4})
     store = record(RandomPolicy(action_spec(slates)), slates, 1, max_steps=1)
@@ -102,4 +119,6 @@ def test_what_cannot_be_evaluated_is_told(log: TransitionStore) -> None:
         fitted_q(log, TARGET, folds=1)
     with pytest.raises(ValueError, match="at least 1 update and 1 draw are needed, found 0 and 4"):
         fitted_q(log, TARGET, updates=0)
+    with pytest.raises(ValueError, match="at least 2 updates are needed, found 1"):
+        fitted_dice(log, TARGET, updates=1)
     assert np.isfinite(fitted_q(log, TARGET, updates=1).loss)
