@@ -44,7 +44,7 @@ class Ope:
         greedy: judge policies that take their most likely action; they draw it otherwise.
         behaviour: folder of a trained agent that stands for the logging policy where the log has no propensities.
         model_updates: of the model of values (fitted Q evaluation) for DM, DR, WDR and MAGIC; 0 for none of them.
-        dice_updates: of the weights of visits that DICE learns, for policies without a memory; 0 for no DICE. 4000 is a
+        dice_updates: of the weights of visits that DICE learns, for policies without a memory; 0 for no DICE. 2000 is a
             start.
         cap: of the weights of NCIS.
         resamples: of the bootstrap by users.

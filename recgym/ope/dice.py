@@ -49,10 +49,10 @@ def fitted_dice(
     *,
     gamma: float = 1.0,
     greedy: bool = False,
-    updates: int = 4000,
+    updates: int = 2000,
     folds: int = 2,
     network: NetworkConfig | None = None,
-    learning_rate: float = 3e-4,
+    learning_rate: float = 3e-3,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Float64[np.ndarray, "n"]:

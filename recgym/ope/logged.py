@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float, Float64
 
 from recgym.agents.base import LikelihoodPolicy, Policy
 from recgym.arrays import take_rows, to_numpy
@@ -136,7 +136,9 @@ def trajectories_of(
     return Trajectories(by_episode(store, earned), ratio, _mask(store), gamma, *models)
 
 
-def by_episode(store: TransitionStore, values: Float64[np.ndarray, "n"], filler: float = 0.0) -> np.ndarray:
+def by_episode(
+    store: TransitionStore, values: Float[np.ndarray, "n"], filler: float = 0.0
+) -> Float64[np.ndarray, "e T"]:
     """Values of ``store.steps`` as a row an episode, ``[e, T]``, with the filler behind its end."""
     mask = _mask(store)
     table = np.full(mask.shape, filler)

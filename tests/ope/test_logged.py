@@ -93,7 +93,7 @@ def test_rounds_know_the_chance_of_every_candidate(log: TransitionStore) -> None
 def test_weights_of_visits_find_the_value_without_propensities(log: TransitionStore, truth: float) -> None:
     columns = {**log.columns, "log_propensity": np.full_like(log.columns["log_propensity"], np.nan)}
     bare = dataclasses.replace(log, columns=columns)
-    weight = fitted_dice(bare, TARGET, updates=500, learning_rate=3e-3, seed=1)
+    weight = fitted_dice(bare, TARGET, updates=500, seed=1)
     data = trajectories_of(log, TARGET)
     logged = data.reward.sum(1).mean()
     found = value_of(DICE(by_episode(log, weight)).fractions(data))[0]
