@@ -39,9 +39,7 @@ def main(steps: int, users: int) -> None:
     env = gym.make_vec("recgym/LongTermSatisfaction-v0", num_envs=256, vectorization_mode="vector_entry_point", choc=14)
     task = env.unwrapped.task  # type: ignore[attr-defined]
     spec = action_spec(task)
-    # A rollout is a whole session; what counts is the next twenty steps or so.
-    config = PPOConfig(learning_rate=3e-3, n_steps=140, batch_size=8960, gamma=0.95, gae_lambda=0.98)
-    agent = SB3Agent(config, task, num_envs=256, seed=0)
+    agent = SB3Agent(PPOConfig(), task, num_envs=256, seed=0)
     agent.learn(steps)
     policies: dict[str, Policy[Any]] = {"random": RandomPolicy(spec), "PPO": agent.policy()}
     policies |= {f"level {level} of 30": ScoredPolicy(spec, always(level)) for level in (29, 12)}
