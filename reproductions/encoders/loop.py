@@ -49,7 +49,6 @@ ENCODER = SASRecConfig(
     events=EventConfig(feedback=True, gaps=True), fit=FitConfig(epochs=15, step_size=2e-3),
 )  # fmt: skip
 
-PPO = PPOConfig(learning_rate=1e-3, batch_size=4096, gamma=0.99, gae_lambda=0.95)
 BOUNDS = ("random", "one-step-oracle")
 ARMS = ("mean-pool", "sasrec-state", "mean-pool-vectors", "sasrec-learning")
 """The mean of the history; the frozen encoder's state and vectors; the mean of the history and the encoder's vectors;
@@ -87,13 +86,13 @@ def played(run: Run, folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray
 
 def _agent(run: Run, task: Task, folder: Path) -> SB3Agent:
     if run.model == "mean-pool":
-        return SB3Agent(PPO, task, seed=run.seed)
+        return SB3Agent(PPOConfig(), task, seed=run.seed)
     encoder = _fitted(task, run.seed, folder / f"loop_encoder_{run.seed}")
     if run.model == "sasrec-state":
-        return SB3Agent(PPO, encoded_task(task, encoder), seed=run.seed)
+        return SB3Agent(PPOConfig(), encoded_task(task, encoder), seed=run.seed)
     if run.model == "mean-pool-vectors":
-        return SB3Agent(PPO, with_vectors(task, encoder), seed=run.seed)
-    return SB3Agent(PPO, task, seed=run.seed, encoder=encoder)
+        return SB3Agent(PPOConfig(), with_vectors(task, encoder), seed=run.seed)
+    return SB3Agent(PPOConfig(), task, seed=run.seed, encoder=encoder)
 
 
 def with_vectors(task: Task, encoder: FittedEncoder) -> Task:

@@ -46,7 +46,7 @@ def test_resume_goes_on_to_the_total(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert _train(tmp_path, "--steps", "4000") == 2
     assert "already holds a checkpoint; add --resume" in capsys.readouterr().err
     assert _train(tmp_path, "--steps", "4000", "--resume", "--gamma", "0.5") == 2
-    assert "was begun with other settings: gamma is 0.97" in capsys.readouterr().err
+    assert "was begun with other settings: gamma is 0.99" in capsys.readouterr().err
     assert _train(tmp_path, "--steps", "4000", "--resume", "--json") == 0
     result = json.loads(capsys.readouterr().out)
     assert result["steps"] == 4200

@@ -27,10 +27,6 @@ class PPOConfig:
 
         -mean(min(r A, clip(r, 1 - clip_range, 1 + clip_range) A)) - ent_coef mean(H(pi)) + vf_coef mean((V(s) - R)^2)
 
-    The defaults were chosen among ten by what 256 users teach in 300,000 to 500,000 steps of long-term satisfaction,
-    short videos and interest evolution: an advantage that looks some thirty steps ahead with little bootstrapping, as
-    what serves users in the long run costs clicks now.
-
     Attributes:
         learning_rate: step size of Adam.
         anneal: let the learning rate fall linearly to 0 over the steps of the training.
@@ -50,13 +46,13 @@ class PPOConfig:
 
     name: ClassVar[str] = "ppo"
 
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     anneal: bool = False
     n_steps: int = 64
-    batch_size: int = 1024
+    batch_size: int = 4096
     n_epochs: int = 4
-    gamma: float = 0.97
-    gae_lambda: float = 0.98
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
     clip_range: float = 0.2
     ent_coef: float = 0.0
     vf_coef: float = 0.5
