@@ -5,6 +5,7 @@ after :data:`CALLS` go straight to the function. jaxtyping's import hook decorat
 :func:`install` puts :func:`sparing` in the place of.
 """
 
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from functools import partial, wraps
@@ -13,14 +14,14 @@ from typing import Any
 
 import jaxtyping
 from beartype import BeartypeConf, beartype
+from beartype.roar import BeartypeDecorHintPep585DeprecationWarning
 
 __all__ = ["CALLS", "install", "new_test", "typecheck"]
 
 CALLS = 30
 """Calls of each function that are checked in each test."""
 
-typecheck = beartype(conf=BeartypeConf(is_pep484_tower=True))
-"""To which an int is as good as a float."""
+_typecheck: Any = beartype(conf=BeartypeConf(is_pep484_tower=True))  # to which an int is as good as a float
 
 _always: Any = jaxtyping.jaxtyped
 _test = 0
@@ -31,6 +32,13 @@ def install() -> None:
     """Check every module of the package that is imported from now on."""
     jaxtyping.jaxtyped = sparing
     jaxtyping.install_import_hook("recgym", "tests.shape_checks.typecheck")
+
+
+def typecheck(decorated: Any) -> Any:
+    """Beartype, silent about annotations of other packages: tests that collect warnings want those of this one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BeartypeDecorHintPep585DeprecationWarning)
+        return _typecheck(decorated)
 
 
 def new_test() -> None:
