@@ -34,9 +34,12 @@ def run(name: str, quick: bool, out: Path) -> dict[str, Any]:
         ``name``, ``seconds`` and either the result's ``claims`` and ``process_peak_gib``, or ``error``, its last line.
     """
     start = time.perf_counter()
-    command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", "--out", str(out)]
+    root = Path(__file__).resolve().parents[1]
+    # Named from where it runs: a result keeps its command, and that is to say nothing of this machine.
+    where = out.relative_to(root) if out.is_relative_to(root) else out
+    command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", "--out", str(where)]
     done = subprocess.run(
-        [*command, "--quick"] if quick else command, cwd=Path(__file__).resolve().parents[1], text=True,
+        [*command, "--quick"] if quick else command, cwd=root, text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")},
     )  # fmt: skip
