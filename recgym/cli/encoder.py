@@ -39,7 +39,7 @@ class Fit(Generic[Config]):
     Attributes:
         data: The file or folder of the log, as the data set's own download lays it out.
         format: How it is laid out, such as movielens, kuairand, sequences, table or recgym.
-        out: The folder to write the encoder to, with config.json, curve.json and result.json about the fit.
+        out: The folder to write the encoder to, with config.json, epochs.json and result.json about the fit.
         settings: Of the model.
         model: Which model.
         columns: For the format table, which column is what: user=user_id,item=video_id,time=time_ms:ms.
@@ -127,8 +127,9 @@ class Fit(Generic[Config]):
                     self.model, self.settings, split, self.seed, self.out, processes=self.workers, protocol=protocol
                 )
             return encoder, [_point(count, epoch) for count, epoch in enumerate(epochs, start=1)]
-        write_json(self.out / "config.json", told)
         curve: list[dict[str, Any]] = []
+        write_json(self.out / FIT_CURVE, curve)  # first: by it the next fit knows that it may take this one's place
+        write_json(self.out / "config.json", told)
 
         def passed(epoch: Epoch) -> None:
             curve.append(_point(len(curve) + 1, epoch))

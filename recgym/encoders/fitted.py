@@ -22,7 +22,7 @@ from recgym.files import atomic_folder, read_json, write_json
 
 __all__ = ["ENCODER", "FIT_CURVE", "FittedEncoder", "ModelConfig"]
 
-ENCODER, FIT_CURVE = "encoder.json", "curve.json"
+ENCODER, FIT_CURVE = "encoder.json", "epochs.json"
 """What an encoder's folder holds, and what a fit that goes on writes there after each epoch."""
 _TENSORS, _IDS = "encoder.safetensors", "items.parquet"
 _COUNTS, _FEATURES = "catalogue.counts", "catalogue.features"

@@ -15,7 +15,8 @@ __all__ = ["STORY", "Found", "Kind", "Run", "Runs", "State"]
 STORY = "story.json"
 _FILES: Mapping[str, tuple[type, str]] = {
     "result.json": (dict, "object"), "config.json": (dict, "object"), "sweep.json": (dict, "object"),
-    "curve.json": (list, "array"), "losses.json": (list, "array"), STORY: (dict, "object"),
+    "curve.json": (list, "array"), "losses.json": (list, "array"), "epochs.json": (list, "array"),
+    STORY: (dict, "object"),
 }  # fmt: skip
 """The files of a run, and what they hold."""
 _NO_RUNS_IN = {"checkpoint", "tb", "simulator", "node_modules"}
@@ -145,7 +146,7 @@ class Runs:
         read = {file: self._file(folder / file, stamp, problems) for file, stamp in marks.items()}
         result, story = (read.get(file) or {} for file in ("result.json", STORY))
         config = read.get("config.json") or read.get("sweep.json") or _trial_config(folder, self._read)
-        curve = read.get("curve.json") or read.get("losses.json")
+        curve = read.get("curve.json") or read.get("losses.json") or read.get("epochs.json")
         if curve and not result.get("learning_curve"):
             result = {**result, "learning_curve": curve}
         if not (result or story or config.keys() & {"agent", "encoder"}):

@@ -53,22 +53,29 @@ def test_a_fit_is_a_run_that_the_view_shows(data: Path, encoder: Path, tmp_path:
     run = run_in(encoder)
     assert (run.kind, run.state) == (Kind.ENCODER, State.DONE)
     assert [point["epochs"] for point in run.result["learning_curve"]] == list(range(1, 13))
-    assert run.result["learning_curve"] == json.loads((encoder / "curve.json").read_text(encoding="utf-8"))
+    assert run.result["learning_curve"] == json.loads((encoder / "epochs.json").read_text(encoding="utf-8"))
     assert run.config["settings"]["width"] == 16
     assert report_of(run).sections[0].heading == "Ranking"
     # A fit that was killed left its settings and a curve; the next one may take their place, other things stay.
     killed = tmp_path / "killed"
     killed.mkdir()
-    for name in ("config.json", "curve.json"):
+    for name in ("config.json", "epochs.json"):
         (killed / name).write_bytes((encoder / name).read_bytes())
     again = ["encoder", "fit", *_of(data), "--out", str(killed), *_SMALL, "--epochs", "1", "--quiet"]
     assert main(again) == 0
     assert len(run_in(killed).result["learning_curve"]) == 1
     assert load_encoder(killed).name == "sasrec"
-    for name in ("encoder.json", "curve.json"):
+    for name in ("encoder.json", "epochs.json"):
         (killed / name).unlink()
     assert main(again) == 2
     assert (killed / "items.parquet").exists()
+
+
+def test_what_an_agent_has_learned_is_not_replaced(data: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "curve.json", "result.json"):  # as recgym train leaves them
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    assert main(["encoder", "fit", *_of(data), "--out", str(tmp_path), *_SMALL, "--quiet"]) == 2
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["config.json", "curve.json", "result.json"]
 
 
 def _served(data: Path, encoder: Path, k: int, capsys: pytest.CaptureFixture[str], *flags: str) -> dict[str, list[str]]:

@@ -44,7 +44,7 @@ def write_runs(root: Path, hostile: str = "click") -> None:
     _write(root / "offline", {"config.json": bc, "result.json": bc | {"learning_curve": losses}})
     gru = {"encoder": "gru4rec", "data": "logs/a", "settings": {"width": 64}, "seed": 0}
     _write(root / "encoder" / "a", {"config.json": gru, "result.json": gru | encoder_result(hostile)})
-    _write(root / "encoder" / "b", {"config.json": gru | {"seed": 1}, "curve.json": epochs(4)})
+    _write(root / "encoder" / "b", {"config.json": gru | {"seed": 1}, "epochs.json": epochs(4)})
     policies = whole["policies"]
     evaluated = {"env": "recgym/ShortVideo-v0", "policies": policies}
     _write(root / "evaluated", {"result.json": evaluated, "story.json": story(hostile)})

@@ -72,7 +72,7 @@ def test_encoder_fit(local_ray: None, tmp_path: Path, capsys: pytest.CaptureFixt
     for number, flags in enumerate(((), ("--ray", "auto", "--workers", "2"))):
         out = tmp_path / str(number)
         _result(capsys, *words, *flags, "--out", str(out))
-        curves.append([point["loss"] for point in json.loads((out / "curve.json").read_text(encoding="utf-8"))])
+        curves.append([point["loss"] for point in json.loads((out / "epochs.json").read_text(encoding="utf-8"))])
         assert load_encoder(out).catalogue.num_items == 20
     assert curves[1] == pytest.approx(curves[0], rel=1e-4)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["0", "1", "log"]
