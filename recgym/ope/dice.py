@@ -16,7 +16,6 @@ measure of it, and intervals leave it out.
 
 import copy
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,14 +24,12 @@ from jaxtyping import Float64
 from torch.nn import functional
 
 from recgym.agents.base import Policy
-from recgym.agents.constrained.action_values import ActionValues
 from recgym.agents.descent import descend
-from recgym.agents.offline.networks import Parts, StateNetwork
 from recgym.agents.sb3.config import NetworkConfig
 from recgym.arrays import integers, to_numpy
 from recgym.data.transitions import TransitionStore
-from recgym.ope.fitted_q import folds_of_users
-from recgym.progress import Progress, Tick
+from recgym.ope.fitted_q import folds_of_users, looked, told_of
+from recgym.progress import Progress
 from recgym.seeding import make_generator, seeded
 from recgym.types import Generator
 
@@ -86,15 +83,11 @@ def fitted_dice(
     for each in range(folds):
         train = store.subset(np.flatnonzero(fold != each))
         players = _Players(store, network or NetworkConfig(), learning_rate, gamma, seed, each)
-        told = None if progress is None else partial(_tell, progress, each * updates, folds * updates)
+        told = told_of(progress, "fitting weights", each, folds, updates)
         players.play(train, policy, greedy, updates, make_generator(seed, "dice", each), told)
         mine = of_step == each
         weight[mine] = players.judge(store, store.steps[mine])
     return weight
-
-
-def _tell(progress: Progress, before: int, total: int, done: int) -> None:
-    progress(Tick("fitting weights", before + done, total, "updates"))
 
 
 class _Players:
@@ -104,13 +97,7 @@ class _Players:
         self, store: TransitionStore, network: NetworkConfig, learning_rate: float, gamma: float, seed: int, fold: int
     ) -> None:
         with seeded(seed, f"dice {fold}"):
-            self.weights, self.critic = (
-                ActionValues(Parts(store.problem, store.item_features, network)) for _ in range(2)
-            )
-        for player in (self.weights, self.critic):
-            for part in player.modules():
-                if isinstance(part, StateNetwork):
-                    part.look(store)
+            self.weights, self.critic = looked(store, network), looked(store, network)
         self.served = copy.deepcopy(self.weights).requires_grad_(False)
         self.down = torch.optim.Adam(self.weights.parameters(), lr=learning_rate, betas=(0.5, 0.99))
         self.up = torch.optim.Adam(self.critic.parameters(), lr=3 * learning_rate, betas=(0.5, 0.99))

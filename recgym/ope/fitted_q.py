@@ -10,7 +10,6 @@ as ended there, since that is what the other estimators speak of: the return wit
 
 import copy
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +27,7 @@ from recgym.progress import Progress, Tick
 from recgym.seeding import make_generator, seeded
 from recgym.types import Generator
 
-__all__ = ["FittedQ", "fitted_q", "folds_of_users"]
+__all__ = ["FittedQ", "fitted_q", "folds_of_users", "looked", "told_of"]
 
 _BATCH = 256
 _LOOK = 8192
@@ -89,7 +88,7 @@ def fitted_q(
     for each in range(folds):
         train = store.subset(np.flatnonzero(fold != each))
         model = _Model(store, network or NetworkConfig(), learning_rate, gamma, seed, each)
-        told = None if progress is None else partial(_tell, progress, each * updates, folds * updates)
+        told = told_of(progress, "fitting values", each, folds, updates)
         losses.append(model.fit(train, policy, greedy, updates, make_generator(seed, "fitted q", each), told))
         mine = of_step == each
         q[mine], v[mine] = model.judge(store, store.steps[mine], policy, greedy, draws, seed)
@@ -120,8 +119,20 @@ def folds_of_users(store: TransitionStore, policy: Policy[Any], folds: int, seed
     return fold
 
 
-def _tell(progress: Progress, before: int, total: int, done: int) -> None:
-    progress(Tick("fitting values", before + done, total, "updates"))
+def looked(store: TransitionStore, network: NetworkConfig) -> ActionValues:
+    """A fresh network of values that has taken its scales from a log; draws from PyTorch's generator."""
+    values = ActionValues(Parts(store.problem, store.item_features, network))
+    for part in values.modules():
+        if isinstance(part, StateNetwork):
+            part.look(store)
+    return values
+
+
+def told_of(progress: Progress | None, stage: str, fold: int, folds: int, updates: int) -> Callable[[int], None] | None:
+    """Tells how many updates of all folds are done, given those of one."""
+    if progress is None:
+        return None
+    return lambda done: progress(Tick(stage, fold * updates + done, folds * updates, "updates"))
 
 
 class _Model:
@@ -131,10 +142,7 @@ class _Model:
         self, store: TransitionStore, network: NetworkConfig, learning_rate: float, gamma: float, seed: int, fold: int
     ) -> None:
         with seeded(seed, f"fitted q {fold}"):
-            self.network = ActionValues(Parts(store.problem, store.item_features, network))
-        for part in self.network.modules():
-            if isinstance(part, StateNetwork):
-                part.look(store)
+            self.network = looked(store, network)
         self.target = copy.deepcopy(self.network).requires_grad_(False)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=learning_rate)
         self.gamma = gamma

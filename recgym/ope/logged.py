@@ -130,17 +130,21 @@ def trajectories_of(
     Raises:
         ValueError: see :func:`log_ratios`.
     """
-    ratio = by_episode(store, np.exp(log_ratios(store, policy, greedy=greedy)), 1.0)
-    earned = store.columns["reward"][store.steps] if reward is None else reward
-    models = [None if values is None else by_episode(store, values) for values in (q, v)]
-    return Trajectories(by_episode(store, earned), ratio, _mask(store), gamma, *models)
-
-
-def by_episode(
-    store: TransitionStore, values: Float[np.ndarray, "n"], filler: float = 0.0
-) -> Float64[np.ndarray, "e T"]:
-    """Values of ``store.steps`` as a row an episode, ``[e, T]``, with the filler behind its end."""
     mask = _mask(store)
+    ratio = _padded(mask, np.exp(log_ratios(store, policy, greedy=greedy)), 1.0)
+    earned = store.columns["reward"][store.steps] if reward is None else reward
+    models = [None if values is None else _padded(mask, values) for values in (q, v)]
+    return Trajectories(_padded(mask, earned), ratio, mask, gamma, *models)
+
+
+def by_episode(store: TransitionStore, values: Float[np.ndarray, "n"]) -> Float64[np.ndarray, "e T"]:
+    """Values of ``store.steps`` as a row an episode, with 0 behind its end."""
+    return _padded(_mask(store), values)
+
+
+def _padded(
+    mask: Bool[np.ndarray, "e T"], values: Float[np.ndarray, "n"], filler: float = 0.0
+) -> Float64[np.ndarray, "e T"]:
     table = np.full(mask.shape, filler)
     table[mask] = values
     return table
