@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 
-__all__ = ["drawn", "errors", "opened", "press", "show"]
+__all__ = ["drawn", "errors", "follow", "opened", "press", "show", "titled"]
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -56,6 +58,20 @@ def press(browser: webdriver.Chrome, element: WebElement) -> None:
 def drawn(browser: webdriver.Chrome) -> None:
     """Wait until every plot that is shown has its drawing."""
     WebDriverWait(browser, 30).until(lambda b: b.execute_script(DRAWN))
+
+
+def follow(browser: webdriver.Chrome, link: str) -> None:
+    """Click on a link to another document and wait for that one: the page that it leaves would answer for a while."""
+    element = browser.find_element(By.LINK_TEXT, link)
+    press(browser, element)
+    WebDriverWait(browser, 30).until(staleness_of(element), f"the link {link!r} leads nowhere")
+    drawn(browser)
+
+
+def titled(browser: webdriver.Chrome, title: str) -> None:
+    """Wait until the page has this title: one page of several takes it after the click on it has returned."""
+    WebDriverWait(browser, 30).until(lambda b: b.title == title, f"the title is not {title!r}")
+    drawn(browser)
 
 
 def errors(browser: webdriver.Chrome) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from recgym.report.live import LiveView, export_page, serve
-from tests.report.browser import drawn, errors, opened, press, show
+from tests.report.browser import drawn, errors, follow, opened, press, show, titled
 from tests.report.runs_sample import curve, write_runs
 
 pytestmark = pytest.mark.browser
@@ -55,8 +55,7 @@ def test_every_page_is_reached_by_its_link_and_draws_without_an_error(
     )  # fmt: skip
     for name in [None, *names]:
         if name is not None:
-            press(browser, browser.find_element(By.LINK_TEXT, name))
-            drawn(browser)
+            follow(browser, name)
         where = f"{name or 'the overview'} at {width}"
         assert browser.execute_script("return document.documentElement.scrollWidth") <= width, where
         marks = browser.execute_script(MARKS)
@@ -65,8 +64,7 @@ def test_every_page_is_reached_by_its_link_and_draws_without_an_error(
         assert "owned" not in browser.title
         assert errors(browser) == [], where
         if name is not None:
-            press(browser, browser.find_element(By.LINK_TEXT, "All runs"))
-            drawn(browser)
+            follow(browser, "All runs")
 
 
 def test_a_story_shows_the_hidden_state_above_the_slates_and_turns_pages(
@@ -114,13 +112,11 @@ def test_the_export_shows_one_page_at_a_time_by_the_same_code(
     show(browser, page.as_uri(), width)
     assert len([each for each in browser.find_elements(By.TAG_NAME, "h1") if each.is_displayed()]) == 1
     press(browser, browser.find_element(By.LINK_TEXT, "evaluated"))
-    drawn(browser)
-    assert browser.title == "Policies on recgym/ShortVideo-v0"
+    titled(browser, "Policies on recgym/ShortVideo-v0")
     press(browser, browser.find_element(By.LINK_TEXT, "User 2"))
     assert browser.find_element(By.XPATH, "//h2[text()='User 2']").is_displayed()
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     shown = [each for each in browser.find_elements(By.LINK_TEXT, "All runs") if each.is_displayed()]
     press(browser, shown[0])
-    drawn(browser)
-    assert browser.title == "Runs in runs"
+    titled(browser, "Runs in runs")
     assert errors(browser) == []
