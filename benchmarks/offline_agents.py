@@ -3,8 +3,11 @@
 Updates per second of the Decision Transformer (T = 20 steps, 2 layers, 8 heads, d = 128, batches of 128 windows,
 dropout 0.1) on a log of long-term satisfaction (one vector an observation, 30 actions), against d3rlpy's
 ``DiscreteDecisionTransformer`` of the same sizes, where d3rlpy is installed, and against :mod:`benchmarks.plain_dt`.
-Whole updates are timed: drawing windows, forward, backward, optimiser. Ratios come from runs in turn (ours, peer, ours,
-peer, ...).
+And updates per second of each stage of TSCAC (batches of 256 steps, two auxiliary responses) on a log of short videos
+(histories of 10, 20 videos on offer), against :mod:`benchmarks.plain_tscac`; d3rlpy has no such algorithm.
+
+Whole updates are timed: drawing, forward, backward, optimiser. Ratios come from runs in turn (ours, peer, ours, peer,
+...).
 """
 
 import importlib
@@ -22,7 +25,9 @@ import torch
 
 from benchmarks.measure import Ratio, finish, machine, options, paired
 from benchmarks.plain_dt import PlainDT, PlainWindows
+from benchmarks.plain_tscac import PlainSteps, PlainTSCAC
 from recgym.agents import RandomPolicy
+from recgym.agents.constrained import BasisConfig, Responses, TSCACConfig
 from recgym.agents.decision_transformer import CoreConfig, DTConfig
 from recgym.agents.offline import OfflineAgent
 from recgym.data.transitions import TransitionStore
@@ -34,12 +39,13 @@ __all__ = ["main"]
 
 BATCH = 128
 CORE = CoreConfig()
+RESPONSES = Responses("watch_time", ("like", "comment"), costs=())
 
 
-def a_log() -> TransitionStore:
-    """About 140,000 steps of random actions."""
-    task = make_task("recgym/LongTermSatisfaction-v0", {})
-    return record(RandomPolicy(action_spec(task)), task, 1, seed=0)
+def a_log(env: str, steps: int) -> TransitionStore:
+    """Random actions of a thousand users, or of as many as the steps need."""
+    task = make_task(env, {})
+    return record(RandomPolicy(action_spec(task)), task, steps, seed=0)
 
 
 def ours(store: TransitionStore, core: CoreConfig) -> Callable[[], None]:
@@ -112,6 +118,38 @@ def _dataset(d3rlpy: Any, store: TransitionStore) -> Any:
     )  # fmt: skip
 
 
+def tscac(store: TransitionStore, stage: int, batch: int) -> Callable[[], None]:
+    """One update of a stage of our TSCAC."""
+    basis = BasisConfig(RESPONSES, clone_updates=1, batch_size=batch)
+    learner = OfflineAgent.of(TSCACConfig(stage1_updates=1, basis=basis), store).learner
+    generator = make_generator(0, "batches")
+    learner.begin(store, generator)
+    learner.update(store, generator, 0)  # the beginning, from which the actors are copied
+
+    def update() -> None:
+        learner.update(store, generator, stage)
+
+    return update
+
+
+def plain_tscac(store: TransitionStore, stage: int, batch: int) -> Callable[[], None]:
+    """The same of the plain loop."""
+    config = TSCACConfig(basis=BasisConfig(RESPONSES))
+    basis, network = config.basis, config.network
+    chosen = RESPONSES.of(store.problem)
+    steps = PlainSteps(store, chosen.columns, chosen.signs, 0)
+    with seeded(0, "benchmark"):
+        learner = PlainTSCAC(
+            store, chosen.gammas, config.lambdas[0], network.embedding, network.hidden,
+            (basis.actor_rate, basis.critic_rate), (basis.ratio_cap, config.weight_cap),
+        )  # fmt: skip
+
+    def update() -> None:
+        learner.update(steps, batch, stage)
+
+    return update
+
+
 def _rate(update: Callable[[], None], updates: int) -> float:
     begun = time.perf_counter()
     for _ in range(updates):
@@ -119,20 +157,25 @@ def _rate(update: Callable[[], None], updates: int) -> float:
     return updates / (time.perf_counter() - begun)
 
 
-def measure(updates: int, repeats: int, core: CoreConfig = CORE) -> list[Ratio]:
+def measure(updates: int, repeats: int, core: CoreConfig = CORE, batch: int = 256) -> list[Ratio]:
     """Our updates per second over those of each peer."""
-    store = a_log()
+    store = a_log("recgym/LongTermSatisfaction-v0", 1)
     mine = ours(store, core)
-    peers = {"plain PyTorch": plain(store, core)}
+    pairs = [("Decision Transformer", "plain PyTorch", BATCH, mine, plain(store, core))]
     if importlib.util.find_spec("d3rlpy") is not None:
-        peers["d3rlpy DiscreteDecisionTransformer"] = d3rlpy_peer(store, core)
-    for update in (mine, *peers.values()):
-        update()  # what is made at the first call is not timed
-    timed = partial(_rate, mine, updates)
-    return [
-        paired("Decision Transformer", name, BATCH, timed, partial(_rate, update, updates), repeats)
-        for name, update in peers.items()
-    ]
+        peer = d3rlpy_peer(store, core)
+        pairs.append(("Decision Transformer", "d3rlpy DiscreteDecisionTransformer", BATCH, mine, peer))
+    videos = a_log("recgym/ShortVideo-v0", 1)
+    for stage in (1, 2):
+        both = tscac(videos, stage, batch), plain_tscac(videos, stage, batch)
+        pairs.append((f"TSCAC, stage {stage}", "plain PyTorch", batch, *both))
+    ratios = []
+    for name, peer_name, size, first, second in pairs:
+        for update in (first, second):
+            update()  # what is made at the first call is not timed
+        timed = [partial(_rate, update, updates) for update in (first, second)]
+        ratios.append(paired(name, peer_name, size, timed[0], timed[1], repeats))
+    return ratios
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -144,7 +187,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
     if args.quick:
-        ratios = measure(1, 1, CoreConfig(window=5, width=16, heads=2))
+        ratios = measure(1, 1, CoreConfig(window=5, width=16, heads=2), 16)
     else:
         ratios = measure(args.updates, args.repeats)
     body = machine(("recgym", "torch", "numpy", "d3rlpy")) | {"rows": [], "ratios": [asdict(r) for r in ratios]}
