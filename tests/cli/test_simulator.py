@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from recgym.cli import simulator
 from recgym.cli.main import main
 from recgym.cli.simulator_set import mean_of
-from recgym.simulators.learned import FittedSimulator, SetConfig, SimulatorSet, record_gate
+from recgym.simulators.learned import FittedSimulator, SetConfig, SimulatorSet, fit, record_gate, refine
 from tests.simulators.learned.known import SMALL, fitted, known, known_log
 
 
@@ -20,7 +20,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_fit_then_check(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fit_then_check(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(simulator, "fit", partial(fit, config=SMALL))
+    monkeypatch.setattr(refine, "LEAVE_ROUNDS", 4)
     out, seen = tmp_path / "simulator", tmp_path / "check"
     common = ["--data", str(data), "--format", "recgym", "--json"]
     assert main(["simulator", "fit", *common, "--out", str(out), "--holdout", "0.2", "--quiet"]) == 0

@@ -5,13 +5,14 @@ import pytest
 from recgym.data import read_log
 from recgym.evaluation.embedded import embedded_log
 from recgym.evaluation.pipeline import PipelineConfig, Truth, run_pipeline
-from recgym.simulators.learned import FittedSimulator, LearnedConfig
+from recgym.simulators.learned import FittedSimulator, LearnedConfig, refine
 
 POLICIES = {"random", "popularity", "greedy by model", "PPO", "one-step oracle"}
 
 
 @pytest.fixture
-def small() -> PipelineConfig:
+def small(monkeypatch: pytest.MonkeyPatch) -> PipelineConfig:
+    monkeypatch.setattr(refine, "LEAVE_ROUNDS", 1)
     learned = LearnedConfig(hidden=16, item_width=8, max_epochs=1)
     return PipelineConfig(learned=learned, train_steps=3000, num_envs=16, users=20, seeds=(0, 1))
 

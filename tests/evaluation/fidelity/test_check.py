@@ -7,7 +7,7 @@ import torch
 
 from recgym.data import read_log, split_by_time
 from recgym.evaluation.fidelity import FidelityReport, GateConfig, check_fidelity
-from recgym.simulators.learned import FittedSimulator, fit
+from recgym.simulators.learned import FittedSimulator, LearnedConfig, fit
 from tests.shared import shared_data
 from tests.simulators.learned.known import fitted, known
 
@@ -123,7 +123,8 @@ def test_session_lengths_of_the_log_and_of_the_model_are_close(report: FidelityR
 @pytest.mark.data
 def test_readers_of_news_are_learned_better_than_by_position_or_popularity() -> None:
     log = read_log(shared_data("ebnerd"), "ebnerd")
-    report = check_fidelity(fit(split_by_time(log, 0.2).train, seed=0), log)
+    # Two passes come close to what all passes reach.
+    report = check_fidelity(fit(split_by_time(log, 0.2).train, LearnedConfig(max_epochs=2), seed=0), log)
     click = report.channels["click"]
     failed = [check.name for check in report.checks if not check.passed]
     assert not any("click" in name for name in failed), report.failures
