@@ -8,5 +8,10 @@ encyclopaedia. The table is filled run by run: what is done is kept in the work 
 Source: Transformers Meet ACT-R (arXiv 2408.16578). Differences from the paper: (1) its logs are not public at the size
 used there, so its figures are references for ratios alone; (2) on invoices a session is what a customer bought without
 a day's pause; (3) edits have an order but no times: each is a session of its own, a unit of time after the last; (4)
-PISA and SASRec have a width of 64 (paper: 128); (5) what :class:`recgym.encoders.pisa.PISAConfig` lists.
+what :class:`recgym.encoders.pisa.PISAConfig` lists.
+
+Settled while results were looked at: the memory of the made-up people is noisier than at first (with less noise,
+personal frequency foretold three quarters of a session, and little was left to tell models apart), and so is what
+``actr-repeat`` chooses from; PISA and SASRec have the paper's width of 128, after a width of 64 had been tried to save
+time: vectors of 64 numbers cannot keep 2,000 items apart well enough to rank what a user knows.
 """

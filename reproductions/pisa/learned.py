@@ -13,7 +13,7 @@ from reproductions.pisa.fitting import Fit, Fitted, quick_look
 __all__ = ["LEARNED"]
 
 _QUESTIONS = 500
-_BASE = PISAConfig(width=64, epochs=60)
+_BASE = PISAConfig(epochs=60)
 _SETTINGS: dict[str, Callable[[PISAConfig], PISAConfig]] = {
     "session-sasrec": lambda base: replace(PISAConfig.session_sasrec(), width=base.width, epochs=base.epochs),
     "pisa-p": lambda base: base,
