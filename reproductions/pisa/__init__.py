@@ -11,7 +11,7 @@ a day's pause; (3) edits have an order but no times: each is a session of its ow
 what :class:`recgym.encoders.pisa.PISAConfig` lists.
 
 Settled while results were looked at: the memory of the made-up people is noisier than at first (with less noise,
-personal frequency foretold three quarters of a session, and little was left to tell models apart), and so is what
-``actr-repeat`` chooses from; PISA and SASRec have the paper's width of 128, after a width of 64 had been tried to save
-time: vectors of 64 numbers cannot keep 2,000 items apart well enough to rank what a user knows.
+personal frequency foretold three quarters of a session, and little was left to tell models apart), and with it the grid
+from which ``actr-repeat`` is chosen; PISA and SASRec have the paper's width of 128, after a width of 64 had been tried
+to save time: vectors of 64 numbers cannot keep 2,000 items apart well enough to rank what a user knows.
 """
