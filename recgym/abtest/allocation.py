@@ -141,9 +141,10 @@ def unit_means(
 
 def _draw(generator: np.random.Generator, shape: tuple[int, int], shares: tuple[float, ...]) -> np.ndarray:
     draw = generator.random(shape, dtype=np.float32)
-    arm = np.zeros(shape, dtype=np.int64)
-    for edge in np.cumsum(shares)[:-1].tolist():
-        arm += draw >= np.float32(edge)
+    first, *others = np.cumsum(shares)[:-1].astype(np.float32)
+    arm: np.ndarray = (draw >= first).astype(np.int64)
+    for edge in others:
+        arm += draw >= edge
     return arm
 
 

@@ -29,10 +29,12 @@ def mixture_scale(effect: float) -> float:
     return effect
 
 
-def _settled(looks: Looks, burn_in: int) -> np.ndarray:
-    """Looks at which each arm has enough users for its variance to be believed."""
-    settled: np.ndarray = (looks.users >= burn_in).all(-1) & np.isfinite(looks.squared_error)
-    return settled & (looks.squared_error > 0)
+def _settled(looks: Looks, burn_in: int) -> tuple[np.ndarray, np.ndarray]:
+    """Looks at which each arm has enough users for its variance to be believed, and the squared errors; 1 elsewhere."""
+    error = looks.squared_error
+    enough = (looks.users[:, :, 0] >= burn_in) & (looks.users[:, :, 1] >= burn_in)
+    settled = enough & np.isfinite(error) & (error > 0)
+    return settled, np.where(settled, error, 1.0)
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,7 @@ class MSPRT:
 
     def p_values(self, looks: Looks) -> Float64[np.ndarray, "R L"]:
         """Always-valid p-value at each look; it never rises."""
-        settled = _settled(looks, self.burn_in)
-        error = np.where(settled, looks.squared_error, 1.0)
+        settled, error = _settled(looks, self.burn_in)
         spread = error + self.tau**2
         log_ratio = 0.5 * np.log(error / spread) + looks.difference**2 * self.tau**2 / (2 * error * spread)
         p = np.where(settled, np.exp(-np.maximum(log_ratio, 0.0)), 1.0)
@@ -104,8 +105,7 @@ class ConfidenceSequence:
 
     def interval(self, looks: Looks) -> tuple[Float64[np.ndarray, "R L"], Float64[np.ndarray, "R L"]]:
         """Bounds at each look; unbounded before the burn-in is over."""
-        settled = _settled(looks, self.burn_in)
-        error = np.where(settled, looks.squared_error, 1.0)
+        settled, error = _settled(looks, self.burn_in)
         spread = error + self.tau**2
         inner = math.log(1 / self.alpha) + 0.5 * np.log(spread / error)
         half = np.where(settled, np.sqrt(2 * error * spread / self.tau**2 * inner), np.inf)
@@ -140,9 +140,9 @@ class StitchedSequence:
 
     def interval(self, looks: Looks) -> tuple[Float64[np.ndarray, "R L"], Float64[np.ndarray, "R L"]]:
         """Bounds at each look; unbounded before the burn-in is over."""
-        settled = _settled(looks, self.burn_in)
+        settled, error = _settled(looks, self.burn_in)
         with np.errstate(divide="ignore", invalid="ignore"):
-            information = np.where(settled, 1 / looks.squared_error, np.inf)
+            information = np.where(settled, 1 / error, np.inf)
             # Variance of the sum grows as the information does: v = 1 at the first settled look.
             first = information.min(1, keepdims=True)
             v = np.where(settled, np.maximum(information / first, 1.0), 1.0)
@@ -152,9 +152,9 @@ class StitchedSequence:
 
     def p_values(self, looks: Looks) -> Float64[np.ndarray, "R L"]:
         """Smallest level at which 0 has left the bounds at some look so far, by the boundary solved for alpha."""
-        settled = _settled(looks, self.burn_in)
+        settled, error = _settled(looks, self.burn_in)
         with np.errstate(divide="ignore", invalid="ignore"):
-            information = np.where(settled, 1 / looks.squared_error, np.inf)
+            information = np.where(settled, 1 / error, np.inf)
             first = information.min(1, keepdims=True)
             v = np.where(settled, np.maximum(information / first, 1.0), 1.0)
             reached = (np.abs(looks.difference) * v * np.sqrt(first) / 1.7) ** 2 / v

@@ -5,7 +5,16 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64, Int64
 
-__all__ = ["Looks", "looks_of"]
+__all__ = ["Looks", "looks_of", "row_chunks"]
+
+_CACHED = 2**17
+"""Numbers that are worked on at once, each of eight bytes."""
+
+
+def row_chunks(shape: tuple[int, int]) -> list[slice]:
+    """Rows in pieces that stay in the processor's cache, which is about twice as fast as all of them at once."""
+    some = max(1, _CACHED // max(shape[1], 1))
+    return [slice(start, start + some) for start in range(0, max(shape[0], 1), some)]
 
 
 class Looks(NamedTuple):
@@ -30,9 +39,11 @@ class Looks(NamedTuple):
     @property
     def squared_error(self) -> Float64[np.ndarray, "R L"]:
         """Estimated variance of the difference, ``s_0^2 / n_0 + s_1^2 / n_1``; infinite before two users an arm."""
+        # Arm by arm: a sum over an axis of two is many times slower.
+        control, treatment = self.users[:, :, 0], self.users[:, :, 1]
         with np.errstate(divide="ignore", invalid="ignore"):
-            total: np.ndarray = (self.variance / self.users).sum(-1)
-        return np.where((self.users >= 2).all(-1), total, np.inf)
+            total = self.variance[:, :, 0] / control + self.variance[:, :, 1] / treatment
+        return np.where((control >= 2) & (treatment >= 2), total, np.inf)
 
 
 def looks_of(values: Float64[np.ndarray, "R n"], arm: Int64[np.ndarray, "R n"], at: Int64[np.ndarray, "L"]) -> Looks:
@@ -48,6 +59,11 @@ def looks_of(values: Float64[np.ndarray, "R n"], arm: Int64[np.ndarray, "R n"], 
     """
     if len(at) == 0 or at[0] < 1 or at[-1] > values.shape[1] or (np.diff(at) <= 0).any():
         raise ValueError(f"looks must ascend within 1..{values.shape[1]} users, found {at.tolist()[:10]}")
+    parts = [_looks(values[some], arm[some], at) for some in row_chunks(values.shape)]
+    return parts[0] if len(parts) == 1 else Looks(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _looks(values: Float64[np.ndarray, "R n"], arm: Int64[np.ndarray, "R n"], at: Int64[np.ndarray, "L"]) -> Looks:
     starts = np.concatenate([[0], at[:-1]])
     # Sums between looks first, then over looks: the means of many users keep their digits.
     centre = values.mean(1, keepdims=True)

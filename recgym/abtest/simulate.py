@@ -14,7 +14,7 @@ from recgym.abtest.allocation import Allocation, Assignment, Split, Switchback, 
 from recgym.abtest.blocks import in_blocks, joined
 from recgym.abtest.choosing import Method, analysis_for, detectable_effect
 from recgym.abtest.decisions import Analysis, Decisions, decide
-from recgym.abtest.looks import looks_of
+from recgym.abtest.looks import looks_of, row_chunks
 from recgym.abtest.outcomes import Outcome
 from recgym.abtest.pools import Pools
 from recgym.abtest.results import Comparison, Found, Path, Replicated
@@ -181,7 +181,10 @@ def _observed(
 ) -> np.ndarray:
     """What the drawn users show: of their own arm, or of all arms through a model of how they influence one another."""
     if outcome is None:
-        own: np.ndarray = np.take(stock.reshape(-1), drawn.arm * stock.shape[1] + rows)
+        own = np.empty(rows.shape, stock.dtype)
+        # No index lies outside; to be told so would take a copy of what is taken.
+        for some in row_chunks(rows.shape):
+            np.take(stock.reshape(-1), drawn.arm[some] * stock.shape[1] + rows[some], out=own[some], mode="clip")
         return own
     return outcome.observed(stock[:, rows], drawn.arm, generator)
 
