@@ -21,7 +21,9 @@ class Describe:
     Attributes:
         path: The file or folder, as the data set's own download lays it out.
         format: How it is laid out, such as movielens, kuairand, ebnerd, table or recgym.
-        columns: For the format table, which column is what: user=user_id,item=video_id,time=time_ms:ms,click=is_click.
+        columns: For the format table, which column is what, such as
+            user=user_id,item=video_id,time=time_ms:ms,click=is_click,slate=*. Without a slate each row is something
+            taken; slate=* says that each is an item shown by itself, taken or not.
         json: Print one JSON object instead of tables.
     """
 
@@ -51,7 +53,9 @@ class Convert:
         path: The file or folder, as the data set's own download lays it out.
         format: How it is laid out, such as movielens, kuairand, ebnerd, table or recgym.
         out: The folder to write; the format recgym reads it.
-        columns: For the format table, which column is what: user=user_id,item=video_id,time=time_ms:ms,click=is_click.
+        columns: For the format table, which column is what, such as
+            user=user_id,item=video_id,time=time_ms:ms,click=is_click,slate=*. Without a slate each row is something
+            taken; slate=* says that each is an item shown by itself, taken or not.
         rows: About how many rows to hold in memory at a time.
         ray: For the format table, whose path may then be a folder of files with the same columns: auto for a Ray of
             this machine, or HOST:PORT of a cluster whose machines all see the folders; needs the extra recgym[ray].

@@ -11,7 +11,7 @@ import torch
 import tyro
 
 from recgym.cli.common import console, print_json, table
-from recgym.data import read_log
+from recgym.cli.reading import read_told
 from recgym.evaluation.embedded import embedded_log
 from recgym.evaluation.pipeline import PipelineConfig, Truth, run_pipeline
 from recgym.files import check_writable, write_json
@@ -35,7 +35,8 @@ class Demo:
     Attributes:
         data: file or folder of the log.
         format: format of the log.
-        columns: column mapping of the format ``table``, such as ``user=user_id,item=video_id,time=time_ms:ms,click``.
+        columns: column mapping of the format table, such as user=user_id,item=video_id,time=time_ms:ms,click=is_click,
+            and slate=* if each row is an item that was shown by itself, taken or not.
         out: folder for the simulator, the agent, ``result.json`` and ``report.html``.
         json: print one JSON object in place of tables.
         quick: a tenth of the training and evaluation.
@@ -75,7 +76,7 @@ class Demo:
             log, truth = embedded.log, Truth(embedded.truth, _EMBEDDED)
         else:
             say.print(f"Reading {self.data}")
-            log, truth = read_log(self.data, self.format, columns=self.columns), None
+            log, truth = read_told(self.data, self.format, self.columns, say), None
         read_seconds = time.perf_counter() - start
         with Bars(say) as bars:
             result = run_pipeline(log, self.out, config, truth, say.print, bars)

@@ -13,8 +13,8 @@ import tyro
 from rich.console import Console
 
 from recgym.cli.common import console, flag_value, print_json, table
+from recgym.cli.reading import read_told
 from recgym.cli.sharing import shared
-from recgym.data import read_log
 from recgym.encoders.fit import Epoch
 from recgym.encoders.fitted import ENCODER, FIT_CURVE, FittedEncoder
 from recgym.encoders.models import MODELS, AnyModelConfig, load_encoder
@@ -42,7 +42,8 @@ class Fit(Generic[Config]):
         out: The folder to write the encoder to, with config.json, epochs.json and result.json about the fit.
         settings: Of the model.
         model: Which model.
-        columns: For the format table, which column is what: user=user_id,item=video_id,time=time_ms:ms.
+        columns: For the format table, which column is what, such as user=user_id,item=video_id,time=time_ms:ms. Where
+            rows are items that were shown, taken or not, give the feedback and slate=*: click=is_click,slate=*.
         by_time: Test on what lies after one moment, common to all users; otherwise leave-one-out.
         keep_seen: Let items that a user has consumed be recommended again.
         seed: Root seed.
@@ -95,7 +96,7 @@ class Fit(Generic[Config]):
         say = console(self.quiet)
         with Bars(say) as bars:
             bars(Tick(f"reading {self.data}"))
-            log = read_log(self.data, self.format, columns=self.columns)
+            log = read_told(self.data, self.format, self.columns, say)
             split = encoder_split(log, self.by_time)
             seen = SeenItems.KEPT if self.keep_seen else SeenItems.MASKED
             say.print(
@@ -168,9 +169,10 @@ class Evaluate:
     def run(self) -> int:
         """Rank and print; returns the exit status 0."""
         encoder = load_encoder(self.encoder)
-        with Bars(console(self.quiet)) as bars:
+        say = console(self.quiet)
+        with Bars(say) as bars:
             bars(Tick(f"reading {self.data}"))
-            log = with_items_of(read_log(self.data, self.format, columns=self.columns), encoder)
+            log = with_items_of(read_told(self.data, self.format, self.columns, say), encoder)
             split: EncoderSplit = encoder_split(log, self.by_time)
             seen = SeenItems.KEPT if self.keep_seen else SeenItems.MASKED
             bars(Tick("ranking"))
@@ -220,7 +222,7 @@ class Recommend:
                 recommend_saved(encoder, self.data, self.out, self.k, repeats=self.keep_seen, workers=workers)
             print(f"wrote {self.out}", file=sys.stderr)
             return 0
-        log = with_items_of(read_log(self.data, self.format, columns=self.columns), encoder)
+        log = with_items_of(read_told(self.data, self.format, self.columns, console()), encoder)
         if not 1 <= self.k <= log.n_items:
             raise ValueError(f"--k must be in 1..{log.n_items}, the number of items, found {self.k}")
         names = log.user_ids.cast(str).to_list()

@@ -9,8 +9,9 @@ from typing import Any
 from rich.console import Console
 
 from recgym.cli.common import Cell, console, jsonable, print_json, table
+from recgym.cli.reading import read_told
 from recgym.cli.simulator_set import set_report
-from recgym.data import InteractionLog, read_log, split_by_time, split_each_user
+from recgym.data import InteractionLog, split_by_time, split_each_user
 from recgym.evaluation.fidelity import FidelityReport, GateConfig, check_fidelity
 from recgym.files import check_replaceable, check_writable, write_json
 from recgym.progress import Bars, Progress, Tick
@@ -37,7 +38,9 @@ class Fit:
         data: The file or folder of the log, as the data set's own download lays it out.
         format: How it is laid out, such as movielens, kuairand, ebnerd, table or recgym.
         out: The folder to write the simulator to.
-        columns: For the format table, which column is what: user=user_id,item=video_id,time=time_ms:ms,click=is_click.
+        columns: For the format table, which column is what, such as
+            user=user_id,item=video_id,time=time_ms:ms,click=is_click,slate=*. Without a slate each row is something
+            taken; slate=* says that each is an item shown by itself, taken or not.
         holdout: Share of the log, last in time, to keep from the fit and to check it on; 0 fits on all of it.
         seed: Root seed.
         members: How many simulators to fit, which differ in what the log leaves open; more than 1 make a set.
@@ -71,7 +74,7 @@ class Fit:
         say = console(self.quiet)
         with Bars(say) as bars:
             bars(Tick(f"reading {self.data}"))
-            log = read_log(self.data, self.format, columns=self.columns)
+            log = read_told(self.data, self.format, self.columns, say)
             train = log
             if self.holdout:
                 split = split_each_user if log.time_unit == "order" else split_by_time
@@ -135,7 +138,9 @@ class Check:
         simulator: The folder of the simulator, or of a set.
         data: The file or folder of the log; it may be the one that the simulator was fitted to, with later rows.
         format: How it is laid out, such as movielens, kuairand, ebnerd, table or recgym.
-        columns: For the format table, which column is what: user=user_id,item=video_id,time=time_ms:ms,click=is_click.
+        columns: For the format table, which column is what, such as
+            user=user_id,item=video_id,time=time_ms:ms,click=is_click,slate=*. Without a slate each row is something
+            taken; slate=* says that each is an item shown by itself, taken or not.
         json: Print one JSON object instead of tables.
         seed: Root seed of the bootstrap.
         gate: Thresholds of the check.
@@ -160,7 +165,7 @@ class Check:
         say, whole = console(self.quiet), is_set(self.simulator)
         with Bars(say) as bars:
             bars(Tick(f"reading {self.data}"))
-            log = read_log(self.data, self.format, columns=self.columns)
+            log = read_told(self.data, self.format, self.columns, say)
             folders = member_folders(self.simulator) if whole else (self.simulator,)
             value = _checked(folders, whole, log, self.seed, self.gate, say, bars)
         for note in value["notes"]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from tyro.conf import EnumChoicesFromValues, Positional, UseAppendAction
 
-from recgym.cli.common import print_json, table
-from recgym.data import read_log
+from recgym.cli.common import console, print_json, table
+from recgym.cli.reading import read_told
 from recgym.data.transitions import (
     EventReading,
     LogTransitions,
@@ -40,7 +40,9 @@ class Transitions:
         path: the file or folder, as the data set's own download lays it out.
         format: how it is laid out, such as movielens, kuairand, ebnerd, table or recgym.
         out: folder of the steps; older ones there are replaced.
-        columns: for the format table, which column is what: user=user_id,item=video_id,time=time_ms:ms,click=is_click.
+        columns: for the format table, which column is what, such as
+            user=user_id,item=video_id,time=time_ms:ms,click=is_click,slate=*. Without a slate each row is something
+            taken; slate=* says that each is an item shown by itself, taken or not.
         step: slate: every slate shown is a step, its items the action. pick: every slate that something was taken from
             is one, what was taken the action. event: everything consumed is one, out of the whole catalogue.
         size: items of a slate that counts, the most common size by default; of pick, the most that a slate may have.
@@ -64,7 +66,7 @@ class Transitions:
     def run(self) -> int:
         """Write the steps, and say what they hold and what was left out; returns the exit status 0."""
         check_replaceable(self.out, "transitions.json")
-        log = read_log(self.path, self.format, columns=self.columns)
+        log = read_told(self.path, self.format, self.columns, console())
         reward = _weights(self.reward) or {log.schema.names[0]: 1.0}
         read = transitions_from_log(
             log, self._reading(), reward, self.out, window=self.window, by_session=not self.by_user

@@ -233,3 +233,21 @@ def test_ids_that_are_not_plain_numbers_stay_text(tmp_path: Path) -> None:
     log = read_log(path, "table", columns="user=u,item=i")
     assert log.user_ids.to_list() == ["007", "7"]
     assert log.item_ids.to_list() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [("click=c", True), ("click=c,slate=*", False), ("click=c,slate=t", False), ("stars=c:rating:0:1", False)],
+)
+def test_a_table_of_feedback_without_slates_says_that_rows_count_as_taken(
+    tmp_path: Path, columns: str, told: bool
+) -> None:
+    path = samples.write(tmp_path / "t.csv", "u,i,t,c\n1,1,5,0\n1,2,6,1\n")
+    notes = read_log(path, "table", columns=f"user=u,item=i,time=t,{columns}").notes
+    assert any("slate=*" in note for note in notes) == told
+
+
+def test_a_unit_of_what_is_no_time_is_refused(tmp_path: Path) -> None:
+    path = samples.write(tmp_path / "t.csv", "u,i,t\n1,1,5\n")
+    with pytest.raises(ValueError, match="expected a unit for time only; 'tiem' is none of user, item, time"):
+        read_log(path, "table", columns="user=u,item=i,tiem=t:s")

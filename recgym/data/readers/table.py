@@ -34,7 +34,11 @@ from recgym.data.schema import Channel, ChannelKind, FeedbackSchema
 
 __all__ = ["Mapped", "parse_columns", "read"]
 
-_EXAMPLE = "user=user_id,item=video_id,time=time_ms:ms,click=is_click"
+_EXAMPLE = "user=user_id,item=video_id,time=time_ms:ms,click=is_click,slate=*"
+_TAKEN = (
+    "each row counts as something taken, as no slate is named; where rows are items that were shown, taken or not, "
+    "name the column of the slate, or give slate=* if each was shown by itself"
+)
 _TIME = re.compile(r"(?P<column>.+?)(?::(?P<unit>s|ms|us|iso))?")
 _FEEDBACK = re.compile(
     r"(?P<column>.+?)(?::(?:(?P<kind>binary|count)|(?P<duration>duration)(?::(?P<unit>s|ms|us))?"
@@ -58,6 +62,13 @@ class Mapped:
     timed: bool
     alone: bool
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What may have been meant otherwise."""
+        binary = any(channel.kind is ChannelKind.BINARY for channel in self.channels)
+        slated = self.alone or any(field.name == "slate" for field in self.fields)
+        return (_TAKEN,) if binary and not slated else ()
+
 
 def read(source: Source) -> RawLog:
     """Read a table by ``source.columns``.
@@ -78,6 +89,7 @@ def read(source: Source) -> RawLog:
         schema=FeedbackSchema(channels),
         ordered=not mapped.timed,
         exposed_alone=mapped.alone,
+        notes=mapped.notes,
     )
 
 
@@ -136,6 +148,11 @@ def _channel(name: str, text: str) -> tuple[Channel, str, float]:
         return Channel(name, ChannelKind.DURATION, "s"), column, SECONDS_PER[match["unit"] or "s"]
     if match["rating"]:
         return Channel(name, ChannelKind.RATING, "", float(match["low"]), float(match["high"])), column, 1.0
+    if _TIME.fullmatch(column)["unit"]:  # type: ignore[index] # which matches anything
+        raise ValueError(
+            f"column mapping: found {name}={text}, expected a unit for time only; {name!r} is none of "
+            f"{', '.join(_RESERVED)}, so it is feedback: binary, count, duration:UNIT or rating:LOW:HIGH"
+        )
     if column.endswith(":rating"):
         raise ValueError(
             f"column mapping: found {name}={text}, expected the bounds of the rating, as in {name}={text}:1:5"
