@@ -16,7 +16,9 @@ __all__ = ["OUTPUTS", "TUTORIALS", "digest", "record"]
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUTS = ROOT / "docs" / "tutorials" / "output"
-TUTORIALS = ("log_to_simulator", "train_long_term", "off_policy", "adaptive_ab_test", "own_user_model")
+TUTORIALS = (
+    "log_to_simulator", "train_long_term", "offline", "off_policy", "bandits", "adaptive_ab_test", "own_user_model",
+)  # fmt: skip
 
 
 def digest(name: str) -> str:

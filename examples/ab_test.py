@@ -42,6 +42,7 @@ def main(users: int, replications: int, pool: int) -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # small tensors are slower on more
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=1000)
     parser.add_argument("--replications", type=int, default=500)

@@ -3,6 +3,8 @@
 import argparse
 from dataclasses import replace
 
+import torch
+
 import recgym  # noqa: F401 - registers the environments
 from recgym.agents import PPOConfig, RandomPolicy, SB3Agent
 from recgym.data import InteractionLog
@@ -52,6 +54,7 @@ def main(steps: int, users: int, envs: int) -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # small tensors are slower on more
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=500_000)
     parser.add_argument("--users", type=int, default=1000)

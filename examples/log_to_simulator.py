@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from recgym.agents import Policy, RandomPolicy
 from recgym.data import describe, read_log, split_by_time
@@ -50,6 +51,7 @@ def main(data: Path, format: str, columns: str | None, epochs: int, users: int) 
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # small tensors are slower on more
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=OUT / "log")
     parser.add_argument("--format", default="recgym")

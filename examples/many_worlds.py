@@ -2,6 +2,8 @@
 
 import argparse
 
+import torch
+
 import recgym  # noqa: F401 - registers the environments
 from recgym.agents import RandomPolicy, RecurrentPPO, RecurrentPPOConfig, Sim2RecConfig
 from recgym.agents.recurrent import WorldConfig
@@ -34,6 +36,7 @@ def main(steps: int, users: int, first: int) -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # small tensors are slower on more
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=2_000_000)
     parser.add_argument("--users", type=int, default=600)

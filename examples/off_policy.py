@@ -46,6 +46,7 @@ def main(steps: int, updates: int, users: int) -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # small tensors are slower on more
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=30_000)
     parser.add_argument("--updates", type=int, default=1000)

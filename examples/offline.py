@@ -11,13 +11,19 @@ from typing import Any
 import torch
 
 from recgym.agents import MixturePolicy, Policy, RandomPolicy, ScoredPolicy
-from recgym.agents.offline import BCConfig, OfflineAgent
+from recgym.agents.offline import BCConfig, OfflineAgent, OfflineConfig, ReinforceConfig
 from recgym.data import read_log
-from recgym.data.transitions import SlateReading, TransitionStore, log_from_transitions, transitions_from_log
+from recgym.data.transitions import SlateReading, log_from_transitions, transitions_from_log
 from recgym.envs import make_task
-from recgym.evaluation import action_spec, record, rollout
+from recgym.evaluation import OneStepOracle, action_spec, record, rollout
 
 ENV = ("recgym/ShortVideo-v0", {"num_candidates": 10, "window": 10})
+
+AGENTS: dict[str, OfflineConfig] = {
+    "BC": BCConfig(),  # does as the log does
+    "BC of the best 10 %": BCConfig(best=0.1),  # as its best sessions do
+    "REINFORCE": ReinforceConfig(),  # weighs what the log did by what came of it
+}
 
 
 def main(steps: int, updates: int, users: int, log: Path | None) -> None:
@@ -29,10 +35,13 @@ def main(steps: int, updates: int, users: int, log: Path | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = record(behaviour, task, steps, Path(folder) / "log", seed=0)
         print(f"recorded {len(store):,} steps of {len(store.episodes):,} users")
-        agents = {f"BC of the best {share:.0%}": learned(store, share, updates) for share in (1.0, 0.1)}
-    for name, policy in {"behaviour": behaviour, **agents}.items():
-        result = rollout(policy, task, users=users, seeds=(1, 2, 3)).summary()
-        print(f"{name:20} return {result['return']:5.2f}   [{result['low']:.2f}, {result['high']:.2f}]")
+        learned = {name: OfflineAgent.of(config, store).fit(store, updates) for name, config in AGENTS.items()}
+    policies: dict[str, Any] = {"random": RandomPolicy(spec), "behaviour": behaviour}
+    policies |= {name: agent.policy() for name, agent in learned.items()} | {"oracle": OneStepOracle}
+    print("return of a session, 95 % interval over 3 seeds of users")
+    for name, policy in policies.items():
+        result = rollout(policy, task, users=users, seeds=(1, 2, 3), greedy=True).summary()
+        print(f"{name:20} {result['return']:5.2f}   [{result['low']:.2f}, {result['high']:.2f}]")
 
     real = log_from_transitions(store) if log is None else read_log(log, "recgym")
     read = transitions_from_log(real, SlateReading(), {real.schema.names[0]: 1.0})
@@ -40,16 +49,12 @@ def main(steps: int, updates: int, users: int, log: Path | None) -> None:
     print(*(f"  {entry.rows:,} rows {entry.reason}" for entry in read.left_out), *read.notes or ("  none",), sep="\n")
 
 
-def learned(store: TransitionStore, share: float, updates: int) -> Policy[Any]:
-    """The policy cloned from the best share of the episodes."""
-    return OfflineAgent.of(BCConfig(best=share), store).fit(store, updates).policy()
-
-
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # small tensors are slower on more
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=10_000)
-    parser.add_argument("--updates", type=int, default=300)
-    parser.add_argument("--users", type=int, default=512)
+    parser.add_argument("--steps", type=int, default=40_000)
+    parser.add_argument("--updates", type=int, default=2000)
+    parser.add_argument("--users", type=int, default=1000)
     parser.add_argument("--log", type=Path)
     arguments = parser.parse_args()
     main(arguments.steps, arguments.updates, arguments.users, arguments.log)

@@ -53,6 +53,7 @@ def main(steps: int, users: int) -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # small tensors are slower on more
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--users", type=int, default=1000)

@@ -12,12 +12,13 @@ from typing import Any
 __all__ = ["atomic_file", "atomic_folder", "check_replaceable", "check_writable", "read_json", "write_json"]
 
 
-def check_writable(folder: Path) -> Path:
+def check_writable(folder: Path | str) -> Path:
     """Make sure that a folder exists and can be written, before any work is done for it.
 
     Raises:
         ValueError: the folder cannot be made or written; the sentence names it and the reason.
     """
+    folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe"):
@@ -28,8 +29,9 @@ def check_writable(folder: Path) -> Path:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends well, remove it otherwise."""
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
@@ -42,7 +44,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def check_replaceable(path: Path, *markers: str) -> Path:
+def check_replaceable(path: Path | str, *markers: str) -> Path:
     """Make sure that writing a folder at ``path`` would replace nothing but an older one of its kind.
 
     Args:
@@ -52,7 +54,7 @@ def check_replaceable(path: Path, *markers: str) -> Path:
     Raises:
         ValueError: a file stands there, or a folder that holds other things.
     """
-    path = path.absolute()
+    path = Path(path).absolute()
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is a file, a folder was to be written there; move it or name another place")
     if path.is_dir() and any(path.iterdir()) and not any((path / marker).is_file() for marker in markers):
@@ -64,7 +66,7 @@ def check_replaceable(path: Path, *markers: str) -> Path:
 
 
 @contextmanager
-def atomic_folder(path: Path, *markers: str) -> Iterator[Path]:
+def atomic_folder(path: Path | str, *markers: str) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; it takes the place of ``path`` when the block ends well.
 
     A folder that already stands at ``path`` is kept until the new one is complete.
@@ -93,19 +95,20 @@ def atomic_folder(path: Path, *markers: str) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path | str, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically. NaN and infinities are refused: JSON has no word for them."""
     text = json.dumps(value, indent=2, allow_nan=False) + "\n"
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path | str) -> Any:
     """Read a JSON file.
 
     Raises:
         ValueError: the file is absent or is not JSON; the sentence names it.
     """
+    path = Path(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -2,6 +2,7 @@
 
 from recgym.agents.base import (
     ActionSpec,
+    GreedyPolicy,
     LikelihoodPolicy,
     MappedPolicy,
     NoState,
@@ -10,9 +11,9 @@ from recgym.agents.base import (
     ScoredPolicy,
     popularity_scores,
 )
-from recgym.agents.loading import CONFIGS, Agent, load_agent, make_agent
+from recgym.agents.loading import CONFIGS, Agent, load_agent, load_policy, make_agent
 from recgym.agents.mixture import MixturePolicy
-from recgym.agents.offline import DT4IERConfig, DTConfig, OfflineAgent, load_policy
+from recgym.agents.offline import DT4IERConfig, DTConfig, OfflineAgent
 from recgym.agents.online import HACConfig, OnlineAgent, RLURConfig
 from recgym.agents.recurrent import RecurrentPolicy, RecurrentPPO, RecurrentPPOConfig
 from recgym.agents.sb3 import (
@@ -32,12 +33,12 @@ from recgym.agents.slateq import SlateQConfig, SlateQPolicy
 
 __all__ = [
     "Policy", "LikelihoodPolicy", "NoState", "ActionSpec",
-    "RandomPolicy", "ScoredPolicy", "MappedPolicy", "MixturePolicy", "popularity_scores",
+    "RandomPolicy", "ScoredPolicy", "GreedyPolicy", "MappedPolicy", "MixturePolicy", "popularity_scores",
     "SB3Agent", "PPOConfig", "A2CConfig", "DQNConfig", "SACConfig", "TD3Config", "NetworkConfig", "LearningCurve",
     "EncoderExtractor", "StateExtractor",
     "RecurrentPPO", "RecurrentPPOConfig", "RecurrentPolicy", "Sim2RecConfig",
     "SlateQConfig", "SlateQPolicy",
     "OnlineAgent", "HACConfig", "RLURConfig",
-    "OfflineAgent", "DTConfig", "DT4IERConfig", "load_policy",
-    "Agent", "CONFIGS", "make_agent", "load_agent",
+    "OfflineAgent", "DTConfig", "DT4IERConfig",
+    "Agent", "CONFIGS", "make_agent", "load_agent", "load_policy",
 ]  # fmt: skip

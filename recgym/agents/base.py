@@ -13,8 +13,8 @@ from recgym.arrays import arange, as_float, device_of, from_numpy, full, gather,
 from recgym.types import Array, Decision, Generator
 
 __all__ = [
-    "ActionSpec", "LikelihoodPolicy", "MappedPolicy", "NoState", "Policy", "RandomPolicy", "ScoredPolicy",
-    "as_tensors", "onto", "popularity_scores",
+    "ActionSpec", "GreedyPolicy", "LikelihoodPolicy", "MappedPolicy", "NoState", "Policy", "RandomPolicy",
+    "ScoredPolicy", "as_tensors", "onto", "popularity_scores",
 ]  # fmt: skip
 
 PolicyState = TypeVar("PolicyState")
@@ -238,6 +238,27 @@ def _plackett_luce(logits: Float32[Array, "B M"], order: Int64[Array, "B K"]) ->
         total = total + gather(logits, picked[:, None])[:, 0] - normaliser
         logits = scatter(logits, picked, xp.full_like(total, -float("inf")))
     return total
+
+
+@dataclass(frozen=True)
+class GreedyPolicy(Generic[PolicyState]):
+    """Another policy that always takes its likeliest action, for whoever would let it draw.
+
+    Attributes:
+        policy: the other one.
+    """
+
+    policy: Policy[PolicyState]
+
+    def init_state(self, users: int, device: str) -> PolicyState:
+        """See :class:`Policy`."""
+        return self.policy.init_state(users, device)
+
+    def act(
+        self, observation: Any, state: PolicyState, generator: Generator, greedy: bool = True
+    ) -> tuple[Decision, PolicyState]:
+        """See :class:`Policy`; greedy whatever is asked for."""
+        return self.policy.act(observation, state, generator, True)
 
 
 @dataclass(frozen=True)

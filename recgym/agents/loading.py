@@ -25,6 +25,7 @@ __all__ = [
     "AnyConfig",
     "Trained",
     "load_agent",
+    "load_policy",
     "load_trained",
     "make_agent",
     "offline_configs",
@@ -81,7 +82,7 @@ class Agent(Protocol):
         self,
         total_steps: int,
         *,
-        folder: Path | None = None,
+        folder: Path | str | None = None,
         checkpoint_every: int = ...,
         progress: Progress | None = None,
     ) -> LearningCurve:
@@ -92,7 +93,7 @@ class Agent(Protocol):
         """The policy as it is now."""
         ...
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write a checkpoint, all or nothing."""
         ...
 
@@ -119,7 +120,7 @@ def make_agent(
     return SB3Agent(config, task, num_envs, seed, device, env_kwargs)
 
 
-def load_agent(folder: Path, task: Task, device: str = "cpu") -> Agent:
+def load_agent(folder: Path | str, task: Task, device: str = "cpu") -> Agent:
     """Read an agent that learns online from a checkpoint, or from the folder of a training.
 
     Raises:
@@ -137,7 +138,7 @@ def load_agent(folder: Path, task: Task, device: str = "cpu") -> Agent:
     return SB3Agent.load(folder, task, device)
 
 
-def load_trained(folder: Path, task: Task, device: str = "cpu") -> Trained:
+def load_trained(folder: Path | str, task: Task, device: str = "cpu") -> Trained:
     """Read any agent that can serve a task, whether it learned online or from a log.
 
     Raises:
@@ -151,6 +152,16 @@ def load_trained(folder: Path, task: Task, device: str = "cpu") -> Trained:
     return load_agent(folder, task, device)
 
 
+def load_policy(folder: Path | str) -> Policy[Any]:
+    """The policy of an agent that learned from a log, ready to serve: ``policy.act(observation, state, generator)``.
+
+    Raises:
+        ValueError: there is no checkpoint, it is damaged, or it is of an agent that learned on an environment, which
+            :func:`load_agent` reads.
+    """
+    return OfflineAgent.load(folder, offline_configs(_name(folder))).policy()
+
+
 def offline_configs(name: str) -> dict[str, type[Any]]:
     """Settings of the agents that learn from logs; those of d3rlpy, which is an extra, where the name asks for one."""
     if not name.startswith(D3RLPY):
@@ -160,7 +171,7 @@ def offline_configs(name: str) -> dict[str, type[Any]]:
     return {**OFFLINE_CONFIGS, **D3RLPY_CONFIGS}
 
 
-def _name(folder: Path) -> str:
+def _name(folder: Path | str) -> str:
     """What the checkpoint in a folder calls its algorithm."""
     return str(read_checkpoint(folder).meta.get("algorithm"))
 

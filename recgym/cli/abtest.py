@@ -84,6 +84,7 @@ class ABTest:
         looks: evenly spaced looks; batches of a bandit.
         spillover: how much of a neighbour's effect a control user gets, 0 to 1.
         carry_over: how much of the last block's arm is left at the start of the next, 0 to 1.
+        greedy: let trained agents take their likeliest action, as recgym evaluate does; they draw it otherwise.
         common: the same simulated users and draws for all arms.
         pre_steps: steps under the control before the experiment; with any, metrics are adjusted for them (CUPED).
         guardrails: METRIC=MARGIN, what must not get worse by more than that; a negative margin where less is better.
@@ -120,6 +121,7 @@ class ABTest:
     looks: int = 100
     spillover: float = 0.0
     carry_over: float = 0.0
+    greedy: bool = False
     common: bool = False
     pre_steps: int = 0
     guardrails: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(aliases=["--guardrail"])] = ()
@@ -143,7 +145,7 @@ class ABTest:
         err = console(self.quiet)
         task = make_task(self.env, env_settings(self.env_kwargs), lambda remark: err.print(f"note: {remark}"))
         named = named_arms(self.arms)
-        arms = policies(named, task, self.seed)
+        arms = policies(named, task, self.seed, self.greedy)
         err.print(f"simulating {self._size:,} users of each arm", markup=False)
         with shared(self.ray, self.workers) as workers, Bars(err) as bars:
             result = jsonable({"env": self.env, "arms": named, **self._result(task, arms, workers, bars)})
@@ -213,6 +215,7 @@ class ABTest:
             f"carry-over {self.carry_over:g}" if self.carry_over else "",
             f"adjusted for {self.pre_steps} steps before" if self.pre_steps else "",
             "common random numbers" if self.common else "",
+            "agents take their likeliest action" if self.greedy else "agents draw their actions",
             f"users with {self.among} only" if self.among else "",
         ]
         return ", ".join([words[self.allocation], *(word for word in extra if word)])
@@ -256,15 +259,21 @@ def _path(found: Found) -> dict[str, list[float]]:
 
 
 def _tables(result: Mapping[str, Any], out: Path | None) -> None:
-    title = f"{result['env']}: {result['replications']:,} experiments of {result['users']:,} users"
+    title = f"{result['env']}: {result['replications']:,} experiments of {result['users']:,} users, {result['design']}"
     if result["comparisons"]:
-        shown = ("metric", "arm", "method", "truth", "rejected", "low", "high", "users", "bias", "coverage")
-        table(list(shown), [[row[name] for name in shown] for row in result["comparisons"]], title=title)
+        heads = {
+            "metric": "metric", "arm": "arm", "method": "method", "truth": "true difference", "rejected": "rejected",
+            "low": "rejected, low", "high": "rejected, high", "users": "users", "bias": "bias", "coverage": "coverage",
+        }  # fmt: skip
+        table(list(heads.values()), [[row[name] for name in heads] for row in result["comparisons"]], title=title)
     else:
         adaptive = result["adaptive"]
-        names = ("arm", "share", "truth", "plain", "plain_coverage", "weighted", "weighted_coverage")
-        rows = [[row[name] for name in names] for row in adaptive["estimates"]]
-        table([name.replace("_", " ") for name in names], rows, title=title)
+        heads = {
+            "arm": "arm", "share": "share", "truth": "true value", "plain": "plain mean",
+            "plain_coverage": "its coverage", "weighted": "weighted", "weighted_coverage": "its coverage",
+        }  # fmt: skip
+        rows = [[row[name] for name in heads] for row in adaptive["estimates"]]
+        table(list(heads.values()), rows, title=title)
         table(["allocation", "regret"], [[name, curve["mean"][-1]] for name, curve in adaptive["regret"].items()])
     if out is not None:
         print(f"report: {out / 'report.html'}")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from recgym.abtest import Arm
-from recgym.agents.base import RandomPolicy, ScoredPolicy, popularity_scores
+from recgym.agents.base import GreedyPolicy, RandomPolicy, ScoredPolicy, popularity_scores
 from recgym.agents.loading import load_trained
 from recgym.cli.record import popularity
 from recgym.envs import Task
@@ -32,13 +32,14 @@ def named_arms(arms: Sequence[str]) -> dict[str, str]:
     return named
 
 
-def policies(named: Mapping[str, str], task: Task, seed: int) -> dict[str, Arm]:
+def policies(named: Mapping[str, str], task: Task, seed: int, greedy: bool = False) -> dict[str, Arm]:
     """Arms from what was typed; the same words are the same policy.
 
     Args:
         named: arm -> random, popularity, oracle, or a folder of a trained agent.
         task: what they serve.
         seed: of the pilot from which popularity is taken.
+        greedy: let trained agents take their likeliest action in place of a draw.
 
     Raises:
         ValueError: the task takes preference vectors and the words mean a policy for items, or a folder holds no agent
@@ -56,5 +57,14 @@ def policies(named: Mapping[str, str], task: Task, seed: int) -> dict[str, Arm]:
             case "oracle":
                 made[words] = OneStepOracle
             case _:
-                made[words] = load_trained(Path(words), task).policy()
+                made[words] = _trained(words, task, greedy)
     return {name: made[words] for name, words in named.items()}
+
+
+def _trained(words: str, task: Task, greedy: bool) -> Arm:
+    if not Path(words).is_dir():
+        raise ValueError(
+            f"found the policy {words!r}, expected random, popularity, oracle, or the folder of a trained agent"
+        )
+    policy = load_trained(words, task).policy()
+    return GreedyPolicy(policy) if greedy else policy

@@ -41,7 +41,7 @@ class Fit(Generic[Config]):
         format: How it is laid out, such as movielens, kuairand, sequences, table or recgym.
         out: The folder to write the encoder to, with config.json, epochs.json and result.json about the fit.
         settings: Of the model.
-        model: Which model.
+        model: sasrec, gru4rec, bert4rec, hstu, sigma, comirec, cape, rearec, mqsa-ted, icsrec or mean-pool.
         columns: For the format table, which column is what, such as user=user_id,item=video_id,time=time_ms:ms. Where
             rows are items that were shown, taken or not, give the feedback and slate=*: click=is_click,slate=*.
         by_time: Test on what lies after one moment, common to all users; otherwise leave-one-out.

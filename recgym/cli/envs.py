@@ -49,19 +49,24 @@ class CheckEnvs:
         simulator: folder of a fitted simulator, for recgym/LearnedUsers-v0.
         data: one policy and campaign of the Open Bandit Dataset, such as random/all, for recgym/OpenBandit-v0.
         json: print one JSON object.
+        quiet: no progress.
     """
 
     ids: tyro.conf.Positional[tuple[str, ...]] = ()
     simulator: Path | None = None
     data: Path | None = None
     json: bool = False
+    quiet: bool = False
 
     def run(self) -> int:
         """Check, and print one row a check."""
         from recgym.cli.common import console, print_json, table
 
         ids, left_out = self._chosen()
-        rows = [row for env_id in ids for row in self._check(env_id)]
+        rows, err = [], console(self.quiet)
+        for env_id in ids:
+            err.print(f"checking {env_id}", markup=False, highlight=False)
+            rows += self._check(env_id)
         if self.json:
             print_json({"checks": rows, "left_out": left_out})
         else:

@@ -103,7 +103,8 @@ class Evaluate:
             rows = [
                 [n, r["return"], r["low"], r["high"], r["session_length"], r["coverage"]] for n, r in results.items()
             ]
-            table(["policy", "return", "low", "high", "session length", "coverage"], rows, title=self.env)
+            title = f"{self.env}, {'drawn' if self.sample else 'likeliest'} actions"
+            table(["policy", "return", "low", "high", "session length", "coverage"], rows, title=title)
             if constraints:
                 _show(result["constraints"])
         return 0

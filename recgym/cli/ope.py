@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import tyro
 
 from recgym.agents.base import ActionSpec, Policy, RandomPolicy
-from recgym.agents.loading import load_trained
-from recgym.agents.offline import load_policy
+from recgym.agents.loading import load_policy, load_trained
 from recgym.agents.offline.returns import episode_returns
 from recgym.cli.common import console, print_json, table
 from recgym.cli.train import env_settings
@@ -43,7 +43,8 @@ class Ope:
         gamma: discount factor.
         greedy: judge policies that take their most likely action; they draw it otherwise.
         behaviour: folder of a trained agent that stands for the logging policy where the log has no propensities.
-        model_updates: of the model of values (fitted Q evaluation) for DM, DR, WDR and MAGIC; 0 for none of them.
+        model_updates: of each of the two models of values (fitted Q evaluation, one for each half of the users) for DM,
+            DR, WDR and MAGIC; 0 for none of them.
         dice_updates: of the weights of visits that DICE learns, for policies without a memory; 0 for no DICE. 2000 is a
             start.
         cap: of the weights of NCIS.
@@ -89,6 +90,7 @@ class Ope:
         task = None if self.env is None else make_task(self.env, env_settings(self.env_kwargs))
         if self.behaviour is not None:
             store = with_behaviour(store, load_policy(self.behaviour))
+        self._known(store)
         result: dict[str, Any] = {
             "log": str(self.log), "name": store.problem.name, "steps": len(store), "episodes": len(store.episodes),
             "gamma": self.gamma, "logged_return": float(episode_returns(store).mean()), "policies": {},
@@ -105,6 +107,15 @@ class Ope:
         else:
             _show(result, console(self.quiet))
         return 0
+
+    def _known(self, store: TransitionStore) -> None:
+        """Say that propensities are missing before anything is learned."""
+        unknown = int(np.isnan(store.columns["log_propensity"][store.steps]).sum())
+        if unknown:
+            raise ValueError(
+                f"{self.log}: {unknown:,} of {len(store):,} steps have no propensity; --behaviour DIR names an agent "
+                f"that stands for the log's policy, as recgym train --log {self.log} --agent bc --updates 2000 makes"
+            )
 
     def _targets(self, store: TransitionStore, task: Task | None) -> dict[str, Policy[Any]]:
         problem = store.problem
@@ -168,5 +179,9 @@ def _show(result: dict[str, Any], err: Any) -> None:
         if "online" in found:
             rows.append(["online", *(found["online"][key] for key in ("return", "low", "high")), None, None])
         table(["estimator", "value", "low", "high", "effective sample size", "largest weight"], rows, title=name)
-        for warning in dict.fromkeys(w for each in found["estimates"] for w in each["diagnostics"]["warnings"]):
-            err.print(f"warning: {warning}", markup=False)
+        told: dict[str, list[str]] = {}
+        for each in found["estimates"]:
+            for warning in each["diagnostics"]["warnings"]:
+                told.setdefault(warning, []).append(each["estimator"])
+        for warning, estimators in told.items():
+            err.print(f"warning: {name}, {', '.join(estimators)}: {warning}", markup=False)

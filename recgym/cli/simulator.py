@@ -37,7 +37,7 @@ class Fit:
     Attributes:
         data: The file or folder of the log, as the data set's own download lays it out.
         format: How it is laid out, such as movielens, kuairand, ebnerd, table or recgym.
-        out: The folder to write the simulator to.
+        out: The folder to write the simulator to, and what the check of the held-out part found (result.json).
         columns: For the format table, which column is what, such as
             user=user_id,item=video_id,time=time_ms:ms,click=is_click,slate=*. Without a slate each row is something
             taken; slate=* says that each is an item shown by itself, taken or not.
@@ -82,6 +82,8 @@ class Fit:
             say.print(f"Fitting users to {train.n_rows:,} rows of {train.n_users:,} users and {train.n_items:,} items")
             made = self._fit_one if self.members == 1 else self._fit_set
             value = made(train, log, say, bars)
+            if value is not None:  # for recgym report and recgym view
+                write_json(self.out / "result.json", _result(self.out, self.data, value))
             say.print(f"wrote {self.out}")
         if self.json:
             print_json({"out": str(self.out), "check": value})
@@ -171,13 +173,16 @@ class Check:
         for note in value["notes"]:
             say.print(f"note: {note}")
         if self.out is not None:
-            named = {"simulator": str(self.simulator), "data": str(self.data)}
-            write_json(self.out / "result.json", jsonable(named | value))
+            write_json(self.out / "result.json", _result(self.simulator, self.data, value))
         if self.json:
             print_json(value)
         else:
             _show(value)
         return 0 if value["passed"] else 1
+
+
+def _result(simulator: Path, data: Path, value: dict[str, Any]) -> Any:
+    return jsonable({"simulator": str(simulator), "data": str(data), **value})
 
 
 def _passed(say: Console, progress: Progress, before: str, epoch: Epoch) -> None:

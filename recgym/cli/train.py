@@ -32,7 +32,8 @@ class Train(Generic[Config]):
 
     Attributes:
         env: id of the environment.
-        steps: user-steps to learn from in all, those before a --resume included.
+        steps: user-steps to learn from in all, those before a --resume included; rounded up to whole rollouts, which
+            for ppo are --num-envs times --n-steps.
         out: folder that gets config.json, checkpoint/, tb/ (TensorBoard), curve.json and result.json.
         settings: of the agent.
         agent: ppo, a2c, recurrent-ppo, sim2rec, slateq (users who pick one item of a slate), hac, dqn (one item a
@@ -109,8 +110,15 @@ class Train(Generic[Config]):
             },
         )  # fmt: skip
         before, start = agent.steps, time.perf_counter()
-        with Bars(err) as bars:
-            agent.learn(self.steps, folder=self.out, checkpoint_every=self.checkpoint_every, progress=bars)
+        try:
+            with Bars(err) as bars:
+                agent.learn(self.steps, folder=self.out, checkpoint_every=self.checkpoint_every, progress=bars)
+        except KeyboardInterrupt:
+            if find_checkpoint(self.out) is None:
+                err.print("nothing is kept: the first checkpoint was still to come (--checkpoint-every)", markup=False)
+            else:
+                err.print(f"{self.out} keeps its last checkpoint; the same command with --resume goes on", markup=False)
+            raise
         result = self._result(agent, agent.steps - before, time.perf_counter() - start)
         write_json(self.out / "result.json", result)
         if self.json:

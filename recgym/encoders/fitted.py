@@ -115,7 +115,7 @@ class FittedEncoder:
             )
         return self.model.encoder
 
-    def save(self, folder: Path, run: Mapping[str, Any] | None = None) -> None:
+    def save(self, folder: Path | str, run: Mapping[str, Any] | None = None) -> None:
         """Write the encoder as a folder, all or nothing; what the folder of an older fit held is gone.
 
         Args:
@@ -142,7 +142,7 @@ class FittedEncoder:
                 write_json(temporary / name, value)
 
     @classmethod
-    def load(cls, folder: Path, models: dict[str, type[Any]]) -> "FittedEncoder":
+    def load(cls, folder: Path | str, models: dict[str, type[Any]]) -> "FittedEncoder":
         """Read a folder written by :meth:`save`; see :func:`recgym.encoders.load_encoder`.
 
         Args:
@@ -152,6 +152,7 @@ class FittedEncoder:
         Raises:
             ValueError: the folder holds no encoder, or a file of it is damaged; the sentence names it.
         """
+        folder = Path(folder)
         meta = read_json(folder / ENCODER)
         if not isinstance(meta, dict) or meta.get("format") != "recgym-encoder":
             raise ValueError(f"{folder / ENCODER} does not describe a saved recgym encoder")

@@ -1,7 +1,7 @@
 """From the id of a registered environment to its task."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -12,12 +12,12 @@ from recgym.envs.task import Task
 __all__ = ["make_task"]
 
 
-def make_task(env: str, settings: dict[str, Any], remark: Callable[[str], None] | None = None) -> Task:
+def make_task(env: str, settings: Mapping[str, Any] | None = None, remark: Callable[[str], None] | None = None) -> Task:
     """The task of a registered environment.
 
     Args:
         env: its id.
-        settings: its keyword arguments.
+        settings: its keyword arguments; the defaults if None.
         remark: told what the environment warns of; warnings stay warnings if None.
 
     Raises:
@@ -29,9 +29,9 @@ def make_task(env: str, settings: dict[str, Any], remark: Callable[[str], None] 
         if remark is not None:
             warnings.simplefilter("always", UserWarning)
         try:
-            made = gym.make_vec(env, num_envs=1, vectorization_mode="vector_entry_point", **settings)
+            made = gym.make_vec(env, num_envs=1, vectorization_mode="vector_entry_point", **(settings or {}))
         except TypeError as error:
-            raise ValueError(f"{env} cannot be made with {settings or 'no settings'}: {error}") from error
+            raise ValueError(f"{env} cannot be made with {dict(settings or {}) or 'no settings'}: {error}") from error
     if remark is not None:
         for warning in caught or ():
             remark(str(warning.message))

@@ -1,5 +1,6 @@
 """One simulated user as a plain Gymnasium environment."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -114,6 +115,17 @@ class RecEnv(gym.Env[Any, Any]):
             self._viewer.forget()
 
 
+def _check_settings(make_task: Callable[..., Task], settings: dict[str, Any]) -> None:
+    """Raise a ``TypeError``, as a call would, that also says which settings there are or what one should be."""
+    known = inspect.signature(make_task, eval_str=True).parameters
+    for name, value in settings.items():
+        if name not in known:
+            raise TypeError(f"there is no setting {name!r}; there are: {', '.join(known) or 'none'}")
+        wanted = known[name].annotation
+        if isinstance(value, str) and wanted in (int, float, bool):
+            raise TypeError(f"{name} is {value!r}, expected a value of type {wanted.__name__}")
+
+
 def faces(make_task: Callable[..., Task]) -> tuple[Callable[..., RecEnv], Callable[..., RecVectorEnv]]:
     """The two entry points that Gymnasium's registry wants, from one function that makes the task.
 
@@ -127,6 +139,7 @@ def faces(make_task: Callable[..., Task]) -> tuple[Callable[..., RecEnv], Callab
     """
 
     def task(encoder: AnyEncoder | None, settings: dict[str, Any]) -> Task:
+        _check_settings(make_task, settings)
         made = make_task(**settings)
         return made if encoder is None else encoded_task(made, encoder)
 

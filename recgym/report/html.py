@@ -31,12 +31,12 @@ class Policy(StrEnum):
     )
 
 
-def write_report(report: Report, path: Path) -> None:
+def write_report(report: Report, path: Path | str) -> None:
     """Write the page, all or nothing. It needs no network: styles, scripts and data are inside."""
     _write(render(report), path)
 
 
-def write_site(home: Report, pages: Mapping[str, Report], path: Path) -> None:
+def write_site(home: Report, pages: Mapping[str, Report], path: Path | str) -> None:
     """Write several pages as one file, all or nothing; see :func:`render_site`."""
     _write(render_site(home, pages), path)
 
@@ -111,7 +111,7 @@ def _file(title: str, body: str, scripted: bool) -> str:
     )  # fmt: skip
 
 
-def _write(page: str, path: Path) -> None:
+def _write(page: str, path: Path | str) -> None:
     with atomic_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from recgym.agents import PPOConfig, SB3Agent
 from recgym.cli.main import main
+from recgym.envs import make_task
 
 ENV = ("--env", "recgym/ShortVideo-v0", "--env-kwargs", "num_candidates=10")
 ARMS = ("--arm", "a=random", "--arm", "b=oracle")
+SMALL = ("--users", "100", "--replications", "32")
 FEW = ("--users", "400", "--pool", "300", "--replications", "40", "--looks", "10", "--quiet")
 
 
@@ -123,7 +126,10 @@ def test_designs(flags: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> 
         ((*ARMS, "--novelty", "5"), "novelty is looked for in a feedback channel; found 'return'"),
         ((*ARMS, "--novelty", "-1"), "--novelty and --pre-steps count steps"),
         ((*ARMS, "--alpha", "1"), "--alpha must lie between 0 and 1"),
-        (("--arm", "a=random", "--arm", "b=nowhere"), "nowhere"),
+        (
+            ("--arm", "a=random", "--arm", "b=nowhere"),
+            "found the policy 'nowhere', expected random, popularity",
+        ),
     ],
 )
 def test_bad_input_is_one_line(flags: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,6 +137,20 @@ def test_bad_input_is_one_line(flags: tuple[str, ...], sentence: str, capsys: py
     error = capsys.readouterr().err
     assert sentence in error
     assert error.count("recgym: ") == 1
+
+
+def test_agents_draw_their_actions_or_take_the_likeliest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = make_task("recgym/ShortVideo-v0", {"num_candidates": 5})
+    SB3Agent(PPOConfig(n_steps=8), task, num_envs=8).save(tmp_path)
+    few = ("--arm", "a=random", "--arm", f"b={tmp_path}", "--metric", "return", *SMALL)
+    env = ("--env", "recgym/ShortVideo-v0", "--env-kwargs", "num_candidates=5", "--quiet", "--json")
+    found = []
+    for flags in ((), ("--greedy",)):
+        assert main(["abtest", *env, *few, *flags]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert ["draw their actions" in result["design"] for result in found] == [True, False]
+    drawn, greedy = (result["metrics"]["return"]["arms"]["b"]["mean"] for result in found)
+    assert drawn != greedy
 
 
 def test_preference_vectors_need_agents(capsys: pytest.CaptureFixture[str]) -> None:

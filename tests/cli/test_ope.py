@@ -2,10 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from recgym.agents import ScoredPolicy
 from recgym.cli.main import main
+from recgym.envs import make_task
+from recgym.evaluation import action_spec, record
 
 KWARGS = ["--env-kwargs", "num_candidates=4", "window=5"]
 
@@ -53,4 +58,16 @@ def test_the_table_names_what_it_shows(folder: Path, capsys: pytest.CaptureFixtu
 
 def test_what_is_wrong_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ope", "--log", str(tmp_path)]) == 2
-    assert "transitions.json does not exist" in capsys.readouterr().err
+    assert "holds no steps to learn from, as it has no transitions.json" in capsys.readouterr().err
+
+
+def test_steps_without_propensities_are_told_before_anything_is_learned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = make_task("recgym/ShortVideo-v0", {"num_candidates": 5})
+    policy: Any = ScoredPolicy(action_spec(task), lambda seen: seen["candidates"] * 1.0, temperature=0.0)
+    store = record(policy, task, 100, tmp_path / "log", seed=0)
+    log = tmp_path / "log" / "log_propensity.bin"
+    np.full(len(store.columns["log_propensity"]), np.nan, np.float32).tofile(log)
+    assert main(["ope", "--log", str(tmp_path / "log"), "--quiet"]) == 2
+    assert "have no propensity; --behaviour DIR names an agent" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recgym.agents.offline import load_policy
+from recgym.agents.loading import load_policy
 from recgym.cli.main import main
 from recgym.data.transitions import TransitionStore
 from recgym.files import read_json

@@ -37,6 +37,8 @@ def test_fit_then_check(
     printed = capsys.readouterr()
     assert set(json.loads(printed.out)["channels"]) == {"click", "watch", "stars"}
     assert "served as history only" in printed.err
+    assert main(["report", str(out)]) == 0
+    assert "Fidelity of simulator" in (out / "report.html").read_text(encoding="utf-8")
     assert main(["report", str(seen)]) == 0
     assert "Fidelity of simulator" in (seen / "report.html").read_text(encoding="utf-8")
 

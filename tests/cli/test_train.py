@@ -4,6 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recgym.agents import LearningCurve
+from recgym.agents.sb3.learning import Meter
 from recgym.cli.main import main
 from recgym.cli.train import Train, env_settings
 from recgym.envs import make_task
@@ -37,6 +39,21 @@ def test_training_writes_its_folder_and_prints_one_object(tmp_path: Path, capsys
     assert {path.name for path in tmp_path.iterdir()} == {
         "config.json", "checkpoint", "tb", "curve.json", "result.json"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("every", "said"), [("280", "--resume goes on"), ("100000", "nothing is kept")])
+def test_an_interrupted_training_says_what_it_kept(
+    tmp_path: Path, every: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(meter: Meter, steps: int, curve: LearningCurve | None = None) -> None:
+        if steps >= 1000:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Meter, "update", interrupted)
+    few = ["--num-envs", "8", "--n-steps", "35", "--hidden", "16", "--steps", "4000", "--checkpoint-every", every]
+    assert main(["train", "--env", ENV, "--out", str(tmp_path), *few]) == 130
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "checkpoint").is_dir() == (every == "280")
 
 
 def test_resume_goes_on_to_the_total(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,7 +110,7 @@ def test_resume_keeps_to_the_environment_it_was_begun_with(tmp_path: Path, capsy
         (["--env", ENV, "--agent=x"], "there is no agent 'x'"),
         (["--env", "recgym/Nowhere-v0"], "there is no environment 'recgym/Nowhere-v0'; there are: recgym/"),
         (["--env", ENV, "--agent", "sac"], "sac needs preference vectors"),
-        (["--env", ENV, "--env-kwargs", "color=red"], "unexpected keyword argument 'color'"),
+        (["--env", ENV, "--env-kwargs", "color=red"], "there is no setting 'color'; there are: choc"),
         (["--env", ENV, "--env-kwargs", "choc"], "found the environment setting 'choc', expected key=value"),
         (["--env", "recgym/LearnedUsers-v0"], "needs simulator=FOLDER"),
     ],

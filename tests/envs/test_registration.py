@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from recgym.envs import AutoresetMode, RecEnv, RecVectorEnv, register_environments, registered
+from recgym.envs import AutoresetMode, RecEnv, RecVectorEnv, make_task, register_environments, registered
 
 NEEDS_FILES = ("recgym/LearnedUsers-v0", "recgym/OpenBandit-v0")
 IDS = [env_id for env_id in registered() if env_id not in NEEDS_FILES]
@@ -32,6 +32,16 @@ def test_the_ids() -> None:
     before = registered()
     register_environments()
     assert registered() == before
+
+
+def test_wrong_settings_are_told_with_those_that_there_are() -> None:
+    assert make_task("recgym/ShortVideo-v0").name == "recgym/ShortVideo-v0"
+    with pytest.raises(ValueError, match=r"there is no setting 'nun_candidates'; there are: .*num_candidates"):
+        make_task("recgym/ShortVideo-v0", {"nun_candidates": 5})
+    with pytest.raises(ValueError, match="num_candidates is 'abc', expected a value of type int"):
+        make_task("recgym/ShortVideo-v0", {"num_candidates": "abc"})
+    with pytest.raises(TypeError, match="there is no setting 'slates'"):
+        gym.make("recgym/ShortVideo-v0", slates=2)
 
 
 @pytest.mark.parametrize("env_id", registered())

@@ -15,6 +15,7 @@ FLAGS = {
     "encoder_state.py": ("--steps", "2000", "--users", "50", "--envs", "32"),
     "log_to_simulator.py": ("--epochs", "1", "--users", "50"),
     "off_policy.py": ("--steps", "2000", "--updates", "20", "--users", "100"),
+    "bandits.py": ("--rounds", "60", "--replications", "5"),
     "adaptive_ab_test.py": ("--users", "500", "--replications", "100", "--pool", "200"),
 }
 

@@ -58,6 +58,8 @@ class BanditPolicy:
         reward: feedback channel to weight; the sum is what the bandit learns from.
         apart: whether each row has a learner of its own.
         matched: a channel that is 1 where an answer means anything, as in replay; None if every answer does.
+        propensities: whether each choice comes with its probability, which off-policy evaluation needs and which takes
+            Thompson sampling many times as long as the choice; NaN stands for it otherwise.
         learned: what the bandit knows.
     """
 
@@ -66,6 +68,7 @@ class BanditPolicy:
     reward: Mapping[str, float]
     apart: bool = False
     matched: str | None = None
+    propensities: bool = True
     learned: Any = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -142,6 +145,9 @@ class BanditPolicy:
         return array[:, None] if self.apart else array[None]
 
     def _choose(self, context: Context, generator: np.random.Generator) -> Choice:
+        if not self.propensities:
+            action = self.bandit.choose(self.learned, context, generator)
+            return Choice(action, np.full(action.shape[:2], np.nan))
         if isinstance(self.bandit, Bandit):
             return act(self.bandit, self.learned, context, generator)
         return act_slate(self.bandit, self.learned, context, generator)

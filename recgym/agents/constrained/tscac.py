@@ -33,7 +33,7 @@ class TSCACConfig:
         weight_cap: where the weights of stage 2 are cut.
         action_values: take the main advantage from a critic of actions, ``Q_1(s, a) - V_1(s)``, in place of the
             one-step error: the exponential of an outcome favours what is risky, that of its expectation does not.
-        similarity: for preference vectors, what the paper does with continuous actions; see :class:`TSCAC`.
+        similarity: for preference vectors, what the paper does with continuous actions; see ``TSCAC``.
         basis: what all constrained agents share.
         network: the networks.
     """

@@ -41,7 +41,7 @@ class DT4IERConfig:
     Attributes:
         core: the Transformer.
         returns: immediate feedback and return frequency.
-        embedding: :class:`Buckets` as in the paper, or :class:`Linear` for the ablation without.
+        embedding: ``Buckets`` as in the paper, or ``Linear`` for the ablation without.
         balance: whether returns are weighed for each user; without, both weigh 1/2.
         contrastive: weight of the contrastive term; 0 for the ablation without.
         low: a session is a negative if both its returns lie below this quantile of the log.

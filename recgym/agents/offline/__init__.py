@@ -1,9 +1,7 @@
 """Agents that learn from logs: one loop, one kind of checkpoint, many algorithms."""
 
 from pathlib import Path
-from typing import Any
 
-from recgym.agents.base import Policy
 from recgym.agents.constrained import CONSTRAINED_CONFIGS
 from recgym.agents.decision_transformer import DT4IERConfig, DTConfig
 from recgym.agents.offline.base import Learner, OfflineAgent, OfflineConfig
@@ -14,7 +12,7 @@ from recgym.agents.offline.problem import check_served, observation_space, probl
 from recgym.agents.offline.reinforce import Reinforce, ReinforceConfig
 
 __all__ = [
-    "OfflineAgent", "OfflineConfig", "Learner", "OFFLINE_CONFIGS", "load_offline", "load_policy",
+    "OfflineAgent", "OfflineConfig", "Learner", "OFFLINE_CONFIGS", "load_offline",
     "BC", "BCConfig", "DTConfig", "DT4IERConfig", "Reinforce", "ReinforceConfig",
     "Parts", "ActorNetwork", "StateNetwork", "ValueNetwork", "NetworkPolicy",
     "problem_of", "check_served", "observation_space",
@@ -26,15 +24,6 @@ OFFLINE_CONFIGS: dict[str, type[OfflineConfig]] = {
 """The agents that learn from logs, by the names that the command line and checkpoints call them."""
 
 
-def load_offline(folder: Path) -> OfflineAgent:
+def load_offline(folder: Path | str) -> OfflineAgent:
     """Read an agent that learned from a log; see :meth:`OfflineAgent.load`."""
     return OfflineAgent.load(folder, OFFLINE_CONFIGS)
-
-
-def load_policy(folder: Path) -> Policy[Any]:
-    """The policy of an agent that learned from a log, ready to serve: ``policy.act(observation, state, generator)``.
-
-    Raises:
-        ValueError: there is no checkpoint, or it is damaged.
-    """
-    return load_offline(folder).policy()

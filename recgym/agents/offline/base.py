@@ -125,7 +125,7 @@ class OfflineAgent:
         store: TransitionStore,
         updates: int,
         *,
-        folder: Path | None = None,
+        folder: Path | str | None = None,
         stretch: int = 1000,
         progress: Progress | None = None,
     ) -> "OfflineAgent":
@@ -157,8 +157,8 @@ class OfflineAgent:
             row = self._stretch(store, min(updates - self.updates, stretch - self.updates % stretch), meter)
             self.losses.append(row)
             if folder is not None:
-                self.save(folder / "checkpoint")
-                write_json(folder / "losses.json", self.losses)
+                self.save(Path(folder, "checkpoint"))
+                write_json(Path(folder, "losses.json"), self.losses)
         return self
 
     def _stretch(self, store: TransitionStore, count: int, meter: Meter) -> dict[str, float]:
@@ -182,7 +182,7 @@ class OfflineAgent:
         optimisers = {name: optimiser.state_dict() for name, optimiser in self.learner.optimisers.items()}
         return {"module": self.learner.module.state_dict(), **optimisers}
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write a checkpoint of safetensors and JSON, all or nothing."""
         tensors, optimisers = pack_state(self._states())
         meta = {
@@ -199,7 +199,7 @@ class OfflineAgent:
         write_checkpoint(folder, Checkpoint(meta, tensors, {}))
 
     @classmethod
-    def load(cls, folder: Path, configs: Mapping[str, type[Any]]) -> "OfflineAgent":
+    def load(cls, folder: Path | str, configs: Mapping[str, type[Any]]) -> "OfflineAgent":
         """Read an agent from a checkpoint, or from the folder that :meth:`fit` wrote it into.
 
         Args:
@@ -207,10 +207,15 @@ class OfflineAgent:
             configs: the settings that there are, by name.
 
         Raises:
-            ValueError: there is no checkpoint, or it is damaged.
+            ValueError: there is no checkpoint, it is damaged, or it is of an agent that did not learn from a log.
         """
         checkpoint = read_checkpoint(folder)
         meta, tensors = checkpoint.meta, checkpoint.tensors
+        if meta.get("algorithm") not in configs:
+            raise ValueError(
+                f"{folder} holds a checkpoint of {meta.get('algorithm')!r}, expected an agent that learned from a log: "
+                f"{', '.join(configs)}; recgym.agents.load_agent reads those that learned on an environment"
+            )
         try:
             config = settings_from_json(configs[meta["algorithm"]], meta["config"], str(folder))
             encoder = None if meta["encoder"] is None else FittedEncoder.unfitted(meta["encoder"], dict(MODELS))

@@ -182,7 +182,7 @@ class OnlineAgent:
         self,
         total_steps: int,
         *,
-        folder: Path | None = None,
+        folder: Path | str | None = None,
         checkpoint_every: int = 200_000,
         progress: Progress | None = None,
     ) -> LearningCurve:
@@ -209,10 +209,10 @@ class OnlineAgent:
             if folder is None:
                 continue
             if self.steps - saved >= checkpoint_every or self.steps >= total_steps:
-                self.save(folder / "checkpoint")
+                self.save(Path(folder, "checkpoint"))
                 saved = self.steps
             if len(self.curve.points) > shown or self.steps >= total_steps:
-                write_json(folder / "curve.json", self.curve.to_json())
+                write_json(Path(folder, "curve.json"), self.curve.to_json())
                 shown = len(self.curve.points)
         return self.curve
 
@@ -262,7 +262,7 @@ class OnlineAgent:
         optimisers = {name: optimiser.state_dict() for name, optimiser in self.learner.optimisers.items()}
         return {"module": self.learner.module.state_dict(), **optimisers}
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write a checkpoint of safetensors and JSON, the replay buffer included, all or nothing."""
         tensors, optimisers = pack_state(self._states())
         tensors["generator"] = self._generator.get_state()
@@ -281,7 +281,7 @@ class OnlineAgent:
         write_checkpoint(folder, Checkpoint(meta, tensors, self._replay.to_tensors()))
 
     @classmethod
-    def load(cls, folder: Path, task: Task, configs: Mapping[str, type[Any]]) -> "OnlineAgent":
+    def load(cls, folder: Path | str, task: Task, configs: Mapping[str, type[Any]]) -> "OnlineAgent":
         """Read an agent from a checkpoint, or from the folder that :meth:`learn` wrote it into.
 
         Args:

@@ -102,7 +102,7 @@ class RecurrentPPO:
         self,
         total_steps: int,
         *,
-        folder: Path | None = None,
+        folder: Path | str | None = None,
         checkpoint_every: int = 1_000_000,
         progress: Progress | None = None,
     ) -> LearningCurve:
@@ -127,9 +127,9 @@ class RecurrentPPO:
             if folder is None:
                 continue
             if self.steps - saved >= checkpoint_every or self.steps >= total_steps:
-                self.save(folder / "checkpoint")
+                self.save(Path(folder, "checkpoint"))
                 saved = self.steps
-            write_json(folder / "curve.json", self.curve.to_json())
+            write_json(Path(folder, "curve.json"), self.curve.to_json())
         return self.curve
 
     def learn_some(self, total_steps: int, some: int, meter: Meter | None = None) -> None:
@@ -195,7 +195,7 @@ class RecurrentPPO:
             **self._context.state_dict(),
         }
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write a checkpoint of safetensors and JSON, all or nothing."""
         tensors, settings = pack_state(self._states())
         tensors |= {f"scale/{name}": value for name, value in self._scale.to_tensors().items()}
@@ -215,7 +215,7 @@ class RecurrentPPO:
         write_checkpoint(folder, Checkpoint(meta, tensors, {}))
 
     @classmethod
-    def load(cls, folder: Path, task: Task) -> "RecurrentPPO":
+    def load(cls, folder: Path | str, task: Task) -> "RecurrentPPO":
         """Read an agent from a checkpoint, or from the folder that :meth:`learn` wrote it into.
 
         Raises:

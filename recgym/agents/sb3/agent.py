@@ -108,7 +108,7 @@ class SB3Agent:
         self,
         total_steps: int,
         *,
-        folder: Path | None = None,
+        folder: Path | str | None = None,
         checkpoint_every: int = 200_000,
         log_every: int = 10_000,
         progress: Progress | None = None,
@@ -129,14 +129,14 @@ class SB3Agent:
         """
         if self.steps >= total_steps:
             return self.curve
-        save = None if folder is None else lambda: self.save(folder / "checkpoint")
+        save = None if folder is None else lambda: self.save(Path(folder, "checkpoint"))
         model, logger, meter = self._model, _logger(folder), Meter(progress, total_steps, self.steps)
 
         def report(point: CurvePoint) -> None:
             self.curve = self.curve.with_point(point)
             meter.update(self.steps, self.curve)
             if folder is not None:
-                write_json(folder / "curve.json", self.curve.to_json())
+                write_json(Path(folder, "curve.json"), self.curve.to_json())
 
         try:
             with self._generators.borrowed():
@@ -148,8 +148,8 @@ class SB3Agent:
         finally:
             logger.close()
         if folder is not None:
-            self.save(folder / "checkpoint")
-            write_json(folder / "curve.json", self.curve.to_json())
+            self.save(Path(folder, "checkpoint"))
+            write_json(Path(folder, "curve.json"), self.curve.to_json())
         return self.curve
 
     def policy(self) -> SB3Policy:
@@ -157,7 +157,7 @@ class SB3Agent:
         network = frozen(self.config.acting(self._model))
         return SB3Policy(self.config, network, Normalizer.of(self._env, self._device), self._device)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write a checkpoint, all or nothing: see :mod:`recgym.agents.sb3.checkpoints`."""
         model = self._model
         tensors, settings = pack_state(model.get_parameters())
@@ -195,7 +195,7 @@ class SB3Agent:
         write_checkpoint(folder, Checkpoint(meta, tensors, {} if replay is None else _filled(replay)))
 
     @classmethod
-    def load(cls, folder: Path, task: Task, device: str | None = None) -> "SB3Agent":
+    def load(cls, folder: Path | str, task: Task, device: str | None = None) -> "SB3Agent":
         """Read an agent from a checkpoint, or from the folder that :meth:`learn` wrote it into.
 
         Args:
@@ -263,8 +263,8 @@ def _difference(meta: Mapping[str, Any], mine: Mapping[str, Any]) -> str:
     return f": {part} was {meta['signature'].get(part)}, here it is {mine[part]}"
 
 
-def _logger(folder: Path | None) -> Logger:
-    return Logger(None, []) if folder is None else configure(str(folder / "tb"), ["tensorboard"])
+def _logger(folder: Path | str | None) -> Logger:
+    return Logger(None, []) if folder is None else configure(str(Path(folder, "tb")), ["tensorboard"])
 
 
 def _config(name: str, values: dict[str, Any]) -> AgentConfig:

@@ -54,8 +54,9 @@ class Checkpoint(NamedTuple):
     replay: dict[str, Tensor]
 
 
-def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+def write_checkpoint(folder: Path | str, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, which takes the place of the one that stands there only when it is complete."""
+    folder = Path(folder)
     tensors, aliases = _without_aliases(checkpoint.tensors)
     with atomic_folder(folder, _META) as temporary:
         save_file(tensors, temporary / _TENSORS)
@@ -66,7 +67,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def read_checkpoint(folder: Path) -> Checkpoint:
+def read_checkpoint(folder: Path | str) -> Checkpoint:
     """Read a checkpoint.
 
     Args:
@@ -94,7 +95,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[None]:
+def reading(folder: Path | str) -> Iterator[None]:
     """Turn what goes wrong while an agent is made from a checkpoint into one ``ValueError`` that names the folder."""
     try:
         yield
@@ -105,7 +106,7 @@ def reading(folder: Path) -> Iterator[None]:
         raise ValueError(f"{folder} cannot be used here: {error}") from error
 
 
-def find_checkpoint(folder: Path) -> Path | None:
+def find_checkpoint(folder: Path | str) -> Path | None:
     """Where the checkpoint is that a folder stands for.
 
     A process that is killed while it replaces a checkpoint may leave nothing at its place for a moment, and the old
@@ -117,6 +118,7 @@ def find_checkpoint(folder: Path) -> Path | None:
     Returns:
         The folder of ``agent.json``, or None if there is no checkpoint.
     """
+    folder = Path(folder)
     for place in (folder / _INNER, folder):
         if (place / _META).is_file():
             return place

@@ -51,7 +51,7 @@ class DQNConfig:
         max_grad_norm: gradients are clipped to this norm.
         double: let Q choose the next action that Q' values; Q' chooses itself otherwise.
         dueling: take the mean over candidates off the advantages.
-        normalize_reward: divide rewards by the running deviation of the discounted return.
+        normalize_reward: whether rewards are divided by the running deviation of the discounted return.
         network: the networks.
     """
 
@@ -128,7 +128,7 @@ class SACConfig:
         train_freq: steps of each user between rounds of updates.
         gradient_steps: updates in a round.
         ent_coef: the temperature; learned if None.
-        normalize_reward: divide rewards by the running deviation of the discounted return.
+        normalize_reward: whether rewards are divided by the running deviation of the discounted return.
         network: the networks.
     """
 
@@ -191,7 +191,7 @@ class TD3Config:
         policy_delay: updates of the critics for one of the actor.
         target_policy_noise: standard deviation of e.
         target_noise_clip: bound of e.
-        normalize_reward: divide rewards by the running deviation of the discounted return.
+        normalize_reward: whether rewards are divided by the running deviation of the discounted return.
         network: the networks.
     """
 

@@ -40,7 +40,7 @@ class PPOConfig:
         vf_coef: weight of the value loss.
         max_grad_norm: gradients are clipped to this norm.
         target_kl: stop the passes over a rollout beyond 1.5 times this divergence; never if None.
-        normalize_reward: divide rewards by the running deviation of the discounted return.
+        normalize_reward: whether rewards are divided by the running deviation of the discounted return.
         network: the networks.
     """
 
@@ -109,7 +109,7 @@ class A2CConfig:
         vf_coef: weight of the value loss.
         max_grad_norm: gradients are clipped to this norm.
         normalize_advantage: scale advantages to mean 0 and deviation 1 in each rollout.
-        normalize_reward: divide rewards by the running deviation of the discounted return.
+        normalize_reward: whether rewards are divided by the running deviation of the discounted return.
         network: the networks.
     """
 

@@ -83,6 +83,11 @@ class TransitionStore:
             ValueError: the folder is not a store, or a column of it is not of the length that it should have.
         """
         folder = Path(folder)
+        if not (folder / "transitions.json").is_file():
+            raise ValueError(
+                f"{folder} holds no steps to learn from, as it has no transitions.json; recgym record writes such a "
+                "folder, and recgym data transitions makes one of a log"
+            )
         meta = read_json(folder / "transitions.json")
         if not isinstance(meta, dict) or meta.get("format") != "recgym-transitions":
             raise ValueError(f"{folder / 'transitions.json'} does not describe a store of transitions")

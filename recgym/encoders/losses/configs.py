@@ -25,10 +25,10 @@ class LossConfig(Protocol):
 
 @dataclass(frozen=True)
 class FullSoftmaxConfig:
-    """See :class:`recgym.encoders.losses.FullSoftmax`."""
+    """See ``recgym.encoders.losses.FullSoftmax``."""
 
     def build(self, catalogue: Catalogue) -> ItemLoss:
-        """See :class:`LossConfig`."""
+        """See ``LossConfig``."""
         return FullSoftmax()
 
 
@@ -36,7 +36,7 @@ class FullSoftmaxConfig:
 class SampledSoftmaxConfig:
     """Cross-entropy against targets of the same batch and items drawn in proportion to ``popularity ** alpha``.
 
-    See :class:`recgym.encoders.losses.SampledSoftmax`.
+    See ``recgym.encoders.losses.SampledSoftmax``.
 
     Attributes:
         count: drawn negatives, shared by the batch.
@@ -55,7 +55,7 @@ class SampledSoftmaxConfig:
             raise ValueError(f"expected at least one negative, found count {self.count} and in_batch {self.in_batch}")
 
     def build(self, catalogue: Catalogue) -> SampledSoftmax:
-        """See :class:`LossConfig`."""
+        """See ``LossConfig``."""
         counts = torch.from_numpy(catalogue.counts)
         drawn, popularity = Popular(counts, self.alpha), Popular(counts, 1.0)
         return SampledSoftmax(drawn, self.count, self.in_batch, self.corrected, popularity)
@@ -65,7 +65,7 @@ class SampledSoftmaxConfig:
 class BPRMaxConfig:
     """``-log sum_j softmax(s)_j sigmoid(s_i - s_j) + penalty sum_j softmax(s)_j s_j^2`` (arXiv 1706.03847, eq. 10).
 
-    See :class:`recgym.encoders.losses.BPRMax`.
+    See ``recgym.encoders.losses.BPRMax``.
 
     Attributes:
         negatives: how they are drawn; nothing is corrected here.
@@ -76,13 +76,13 @@ class BPRMaxConfig:
     penalty: float = 1.0
 
     def build(self, catalogue: Catalogue) -> ItemLoss:
-        """See :class:`LossConfig`."""
+        """See ``LossConfig``."""
         return BPRMax(self.negatives.build(catalogue), self.penalty)
 
 
 @dataclass(frozen=True)
 class BCEConfig:
-    """SASRec's published loss: binary cross-entropy with uniform negatives; see :class:`recgym.encoders.losses.BCE`.
+    """SASRec's published loss: binary cross-entropy with uniform negatives; see ``recgym.encoders.losses.BCE``.
 
     Attributes:
         count: negatives of each target.
@@ -91,13 +91,13 @@ class BCEConfig:
     count: int = 1
 
     def build(self, catalogue: Catalogue) -> ItemLoss:
-        """See :class:`LossConfig`."""
+        """See ``LossConfig``."""
         return BCE(UniformItems(catalogue.num_items), self.count)
 
 
 @dataclass(frozen=True)
 class GBCEConfig:
-    """gSASRec's loss (arXiv 2308.07192) with uniform negatives; see :func:`recgym.encoders.losses.gbce`.
+    """gSASRec's loss (arXiv 2308.07192) with uniform negatives; see ``recgym.encoders.losses.gbce``.
 
     Attributes:
         count: negatives, shared by the batch.
@@ -108,13 +108,13 @@ class GBCEConfig:
     calibration: float = 0.75
 
     def build(self, catalogue: Catalogue) -> ItemLoss:
-        """See :class:`LossConfig`."""
+        """See ``LossConfig``."""
         return gbce(UniformItems(catalogue.num_items), self.count, catalogue.num_items, self.calibration)
 
 
 @dataclass(frozen=True)
 class BPRConfig:
-    """Bayesian personalised ranking with one negative a target; see :class:`recgym.encoders.losses.BPR`.
+    """Bayesian personalised ranking with one negative a target; see ``recgym.encoders.losses.BPR``.
 
     Attributes:
         alpha: negatives are drawn in proportion to ``popularity ** alpha``.
@@ -123,5 +123,5 @@ class BPRConfig:
     alpha: float = 0.0
 
     def build(self, catalogue: Catalogue) -> ItemLoss:
-        """See :class:`LossConfig`."""
+        """See ``LossConfig``."""
         return BPR(Popular(torch.from_numpy(catalogue.counts), self.alpha))

@@ -88,6 +88,24 @@ def test_rollouts_of_a_bandit_have_propensities() -> None:
     assert propensity.n_unique() > 20
 
 
+def test_without_propensities_the_first_choices_are_the_same_and_nobody_knows_how_likely_they_were() -> None:
+    task = contextual(arms=4, width=3, seed=0)
+    simulation = Simulation(task, 20, device="numpy", seed=1)
+    simulation.reset()
+    found = []
+    for propensities in (True, False):
+        policy = BanditPolicy(BernoulliTS(), task, CLICKS, propensities=propensities)
+        generator = make_generator(0, "policy", device="numpy")
+        found.append(policy.act(simulation.observation(), policy.init_state(20, "numpy"), generator)[0])
+    assert np.array_equal(found[0].action, found[1].action)
+    assert np.isfinite(found[0].log_propensity).all()
+    assert np.isnan(found[1].log_propensity).all()
+    slates = cascade(arms=6, slate_size=2)
+    policy = BanditPolicy(CascadeUCB(2), slates, CLICKS, propensities=False)
+    played = rollout(policy, slates, users=3, seeds=(0,), max_steps=4)
+    assert np.isfinite(played.episodes.reward).all()
+
+
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="the bandit chooses slates of 2 items"):
         BanditPolicy(CascadeUCB(2), contextual(), CLICKS)

@@ -25,7 +25,8 @@ from recgym.agents.decision_transformer import (
 from recgym.agents.decision_transformer.balance import balance_loss, contrastive_loss
 from recgym.agents.decision_transformer.network import steps_of
 from recgym.agents.decision_transformer.returns import logged_returns
-from recgym.agents.offline import OfflineAgent, load_offline, load_policy
+from recgym.agents.loading import load_policy
+from recgym.agents.offline import OfflineAgent, load_offline
 from recgym.arrays import where_rows
 from recgym.data.transitions import TransitionStore
 from recgym.envs import Task, make_task

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from recgym.agents.offline import BCConfig, OfflineAgent, check_served, load_offline, load_policy, problem_of
+from recgym.agents import PPOConfig, SB3Agent
+from recgym.agents.loading import load_policy
+from recgym.agents.offline import BCConfig, OfflineAgent, check_served, load_offline, problem_of
 from recgym.agents.offline.returns import episode_returns
 from recgym.envs import make_task
 from recgym.evaluation import action_spec
@@ -60,13 +62,19 @@ def test_an_interrupted_agent_learns_the_same(tmp_path: Path) -> None:
 
 def test_a_policy_is_served_from_its_folder_alone(tmp_path: Path) -> None:
     store = log_of("slates")
-    agent = OfflineAgent.of(BCConfig(), store).fit(store, 20, folder=tmp_path)
+    agent = OfflineAgent.of(BCConfig(), store).fit(store, 20, folder=str(tmp_path))
     seen = store.observations(store.steps[:8])
     one = agent.policy().act(seen, agent.policy().init_state(8, "cpu"), torch.Generator().manual_seed(0))[0]
-    policy = load_policy(tmp_path)
+    policy = load_policy(str(tmp_path))
     other = policy.act(seen, policy.init_state(8, "cpu"), torch.Generator().manual_seed(0))[0]
     assert torch.equal(one.action, other.action)
     assert torch.equal(one.log_propensity, other.log_propensity)
+
+
+def test_what_learned_online_is_told_apart(tmp_path: Path) -> None:
+    SB3Agent(PPOConfig(n_steps=8), make_task("recgym/ShortVideo-v0", {}), num_envs=8).save(str(tmp_path / "ppo"))
+    with pytest.raises(ValueError, match=r"a checkpoint of 'ppo', expected an agent that learned.*load_agent"):
+        load_policy(tmp_path / "ppo")
 
 
 def test_later_learning_does_not_change_a_policy() -> None:
