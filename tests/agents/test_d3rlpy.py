@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from recgym.agents.loading import load_trained, offline_configs
+from recgym.agents.loading import load_policy, load_trained, offline_configs
 from recgym.agents.offline import BCConfig, OfflineAgent
 from recgym.agents.sb3.config import NetworkConfig
 from recgym.cli.main import main
@@ -287,6 +287,10 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     capsys.readouterr()
     assert main(["evaluate", *small, "--agents", "run", "--users", "8", "--seeds", "2", "--json"]) == 0
     assert '"run"' in capsys.readouterr().out
+    store = TransitionStore.open("log")
+    seen, policy = store.observations(store.steps[:4]), load_policy("run")
+    decision, _ = policy.act(seen, policy.init_state(4, "cpu"), torch.Generator().manual_seed(0))
+    assert decision.action.shape == (4, store.problem.features)
 
 
 def test_bad_settings() -> None:
