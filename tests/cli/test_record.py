@@ -88,7 +88,7 @@ def test_resume_without_a_checkpoint_begins_and_says_so(
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["train", "--log", "nowhere", "--updates", "1", "--out", "x"], "nowhere/transitions.json does not exist"),
+        (["train", "--log", "nowhere", "--updates", "1", "--out", "x"], "nowhere holds no steps to learn from"),
         (["train", "--log", "x", "--agent", "ppo"], "there is no agent 'ppo' that learns from a log; there are: bc"),
         (["record", "--env", ENV, "--out", "x", "--steps", "0"], "--steps must be at least 1, found 0"),
         (["record", "--env", ENV, "--out", "x", "--mix", "2"], "--mix is a probability, found 2"),

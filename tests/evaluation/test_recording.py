@@ -150,5 +150,5 @@ def test_what_cannot_be_recorded_is_told(tmp_path: Path) -> None:
         file.write(b"0")
     with pytest.raises(ValueError, match=r"reward.bin: found \d+ bytes, expected \d+ bytes"):
         TransitionStore.open(tmp_path / "log")
-    with pytest.raises(ValueError, match="does not exist"):
+    with pytest.raises(ValueError, match="holds no steps to learn from"):
         TransitionStore.open(tmp_path / "nothing")
