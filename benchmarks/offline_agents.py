@@ -42,10 +42,10 @@ CORE = CoreConfig()
 RESPONSES = Responses("watch_time", ("like", "comment"), costs=())
 
 
-def a_log(env: str, steps: int) -> TransitionStore:
-    """Random actions of a thousand users, or of as many as the steps need."""
+def a_log(env: str) -> TransitionStore:
+    """Random actions of a thousand users."""
     task = make_task(env, {})
-    return record(RandomPolicy(action_spec(task)), task, steps, seed=0)
+    return record(RandomPolicy(action_spec(task)), task, 1, seed=0)  # whole blocks of users are recorded
 
 
 def ours(store: TransitionStore, core: CoreConfig) -> Callable[[], None]:
@@ -159,13 +159,13 @@ def _rate(update: Callable[[], None], updates: int) -> float:
 
 def measure(updates: int, repeats: int, core: CoreConfig = CORE, batch: int = 256) -> list[Ratio]:
     """Our updates per second over those of each peer."""
-    store = a_log("recgym/LongTermSatisfaction-v0", 1)
+    store = a_log("recgym/LongTermSatisfaction-v0")
     mine = ours(store, core)
     pairs = [("Decision Transformer", "plain PyTorch", BATCH, mine, plain(store, core))]
     if importlib.util.find_spec("d3rlpy") is not None:
         peer = d3rlpy_peer(store, core)
         pairs.append(("Decision Transformer", "d3rlpy DiscreteDecisionTransformer", BATCH, mine, peer))
-    videos = a_log("recgym/ShortVideo-v0", 1)
+    videos = a_log("recgym/ShortVideo-v0")
     for stage in (1, 2):
         both = tscac(videos, stage, batch), plain_tscac(videos, stage, batch)
         pairs.append((f"TSCAC, stage {stage}", "plain PyTorch", batch, *both))

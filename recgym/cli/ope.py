@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import tyro
 
@@ -110,7 +109,7 @@ class Ope:
 
     def _known(self, store: TransitionStore) -> None:
         """Say that propensities are missing before anything is learned."""
-        unknown = int(np.isnan(store.columns["log_propensity"][store.steps]).sum())
+        unknown = store.unknown_propensities
         if unknown:
             raise ValueError(
                 f"{self.log}: {unknown:,} of {len(store):,} steps have no propensity; --behaviour DIR names an agent "

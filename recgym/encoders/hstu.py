@@ -61,8 +61,7 @@ class HSTUConfig:
         relative: the position bias.
         timed: the time bias; the log must have times.
         sees_query_time: the time bias looks back from the moment of the next item, not of the newest event. Then scores
-            need that moment, and there is no state before it is known: ``SequenceEncoder.step``
-            raises.
+            need that moment, and there is no state before it is known: ``SequenceEncoder.step`` raises.
         softmax: softmax attention in place of SiLU, for comparison.
         actions: item and feedback are alternating tokens; the model then also learns to foretell the feedback to an
             item, see ``recgym.encoders.score_candidates``.

@@ -23,15 +23,16 @@ def make_task(env: str, settings: Mapping[str, Any] | None = None, remark: Calla
     Raises:
         ValueError: there is no such environment, or it does not take these settings.
     """
+    settings = dict(settings or {})
     if env not in registered():
         raise ValueError(f"there is no environment {env!r}; there are: {', '.join(registered())}")
     with warnings.catch_warnings(record=remark is not None) as caught:
         if remark is not None:
             warnings.simplefilter("always", UserWarning)
         try:
-            made = gym.make_vec(env, num_envs=1, vectorization_mode="vector_entry_point", **(settings or {}))
+            made = gym.make_vec(env, num_envs=1, vectorization_mode="vector_entry_point", **settings)
         except TypeError as error:
-            raise ValueError(f"{env} cannot be made with {dict(settings or {}) or 'no settings'}: {error}") from error
+            raise ValueError(f"{env} cannot be made with {settings or 'no settings'}: {error}") from error
     if remark is not None:
         for warning in caught or ():
             remark(str(warning.message))

@@ -36,7 +36,7 @@ def test_the_plain_peer_has_the_same_returns_and_does_not_look_ahead() -> None:
 
 @pytest.fixture(scope="module")
 def videos() -> TransitionStore:
-    return offline_agents.a_log("recgym/ShortVideo-v0", 1)
+    return offline_agents.a_log("recgym/ShortVideo-v0")
 
 
 def test_the_plain_tscac_computes_the_same_policies_and_values(videos: TransitionStore) -> None:

@@ -169,7 +169,7 @@ class Basis(nn.Module):
         spread = values.std(0, correction=0)
         self.scale.copy_(torch.where(spread > 0, spread, 1.0))
         self.rate.copy_(self.signs * values.mean(0) / self.scale)
-        self.unknown.fill_(bool(torch.from_numpy(store.columns["log_propensity"][store.steps]).isnan().any()))
+        self.unknown.fill_(store.unknown_propensities > 0)
 
     def sample(self, store: TransitionStore, generator: Generator) -> Sample:
         """Steps drawn uniformly; a propensity that is not on record is the behaviour network's."""

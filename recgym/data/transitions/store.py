@@ -122,6 +122,11 @@ class TransitionStore:
         """For each of :attr:`steps`, the row of :attr:`episodes` that it belongs to."""
         return np.repeat(np.arange(len(self.episodes)), self.lengths)
 
+    @cached_property
+    def unknown_propensities(self) -> int:
+        """Steps of which it is not on record how likely the action was."""
+        return int(np.isnan(self.columns["log_propensity"][self.steps]).sum())
+
     def subset(self, episodes: Int64[np.ndarray, "e"]) -> "TransitionStore":
         """The same store with some of its episodes, by their rows."""
         return replace(self, episodes=self.episodes[np.sort(episodes)])

@@ -28,7 +28,7 @@ class FullSoftmaxConfig:
     """See ``recgym.encoders.losses.FullSoftmax``."""
 
     def build(self, catalogue: Catalogue) -> ItemLoss:
-        """See ``LossConfig``."""
+        """See :class:`LossConfig`."""
         return FullSoftmax()
 
 
@@ -55,7 +55,7 @@ class SampledSoftmaxConfig:
             raise ValueError(f"expected at least one negative, found count {self.count} and in_batch {self.in_batch}")
 
     def build(self, catalogue: Catalogue) -> SampledSoftmax:
-        """See ``LossConfig``."""
+        """See :class:`LossConfig`."""
         counts = torch.from_numpy(catalogue.counts)
         drawn, popularity = Popular(counts, self.alpha), Popular(counts, 1.0)
         return SampledSoftmax(drawn, self.count, self.in_batch, self.corrected, popularity)
@@ -76,7 +76,7 @@ class BPRMaxConfig:
     penalty: float = 1.0
 
     def build(self, catalogue: Catalogue) -> ItemLoss:
-        """See ``LossConfig``."""
+        """See :class:`LossConfig`."""
         return BPRMax(self.negatives.build(catalogue), self.penalty)
 
 
@@ -91,7 +91,7 @@ class BCEConfig:
     count: int = 1
 
     def build(self, catalogue: Catalogue) -> ItemLoss:
-        """See ``LossConfig``."""
+        """See :class:`LossConfig`."""
         return BCE(UniformItems(catalogue.num_items), self.count)
 
 
@@ -108,7 +108,7 @@ class GBCEConfig:
     calibration: float = 0.75
 
     def build(self, catalogue: Catalogue) -> ItemLoss:
-        """See ``LossConfig``."""
+        """See :class:`LossConfig`."""
         return gbce(UniformItems(catalogue.num_items), self.count, catalogue.num_items, self.calibration)
 
 
@@ -123,5 +123,5 @@ class BPRConfig:
     alpha: float = 0.0
 
     def build(self, catalogue: Catalogue) -> ItemLoss:
-        """See ``LossConfig``."""
+        """See :class:`LossConfig`."""
         return BPR(Popular(torch.from_numpy(catalogue.counts), self.alpha))
