@@ -35,8 +35,8 @@ def _logged(store: TransitionStore) -> Float64[np.ndarray, "n"]:
     if store.unknown_propensities:
         raise ValueError(
             f"{store.problem.name}: {store.unknown_propensities} of {len(store)} steps have no propensity (a "
-            "deterministic continuous policy, or a log without them): weights need a policy that stands for the logging "
-            "one"
+            "deterministic continuous policy, or a log without them): weights need a policy that stands for the "
+            "logging one"
         )
     logged: np.ndarray = store.columns["log_propensity"][store.steps].astype(np.float64)
     return logged
