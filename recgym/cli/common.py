@@ -3,15 +3,19 @@
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Cell", "asked_otherwise", "console", "flag_value", "jsonable", "print_json", "table"]
+from recgym.files import write_json
+
+__all__ = ["Cell", "asked_otherwise", "breaking_off", "console", "flag_value", "jsonable", "print_json", "table"]
 
 Cell = str | int | float | None
 
@@ -49,6 +53,27 @@ def print_json(value: Mapping[str, Any]) -> None:
 def console(quiet: bool = False) -> Console:
     """A console on stderr for progress and remarks; a quiet one says nothing."""
     return Console(stderr=True, quiet=quiet)
+
+
+@contextmanager
+def breaking_off(out: Path, say: Console, kept: Callable[[], str]) -> Iterator[None]:
+    """Around work that may be broken off: its folder then says why, in ``stopped.json``, by which a view of runs knows.
+
+    Args:
+        out: the folder of the run.
+        say: told what an interruption leaves.
+        kept: a sentence on what the folder keeps, asked for when the work was interrupted.
+    """
+    try:
+        yield
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        why = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
+        with suppress(OSError):  # what broke the work off is to be told, and not that this could not be noted
+            write_json(out / "stopped.json", {"why": why})
+        if interrupted:
+            say.print(kept(), markup=False)
+        raise
 
 
 def flag_value(flags: Sequence[str], flag: str, default: str) -> str:

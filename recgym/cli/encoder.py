@@ -1,7 +1,7 @@
 """``recgym encoder``: fit a sequence encoder to a log, judge it, and let it recommend."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 import tyro
 from rich.console import Console
 
-from recgym.cli.common import console, flag_value, print_json, table
+from recgym.cli.common import breaking_off, console, flag_value, print_json, table
 from recgym.cli.reading import read_told
 from recgym.cli.sharing import shared
 from recgym.encoders.fit import Epoch
@@ -108,7 +108,7 @@ class Fit(Generic[Config]):
                 "encoder": self.model, "data": str(self.data), "settings": settings_to_json(self.settings),
                 "seed": self.seed,
             }  # fmt: skip
-            encoder, curve = self._fit(split, seen, told, partial(_passed, say, bars))
+            encoder, curve = self._fit(split, seen, told, say, bars)
             bars(Tick("ranking"))
             report = evaluate_ranking(encoder.model, split.test, split.test.protocol(seen=seen), name=self.model)
             result = told | {"ranking": report.to_json(), "learning_curve": curve}
@@ -118,7 +118,7 @@ class Fit(Generic[Config]):
         return 0
 
     def _fit(
-        self, split: EncoderSplit, seen: SeenItems, told: dict[str, Any], progress: Callable[[Epoch], None]
+        self, split: EncoderSplit, seen: SeenItems, told: dict[str, Any], say: Console, bars: Bars
     ) -> tuple[FittedEncoder, list[dict[str, Any]]]:
         """The encoder and its curve; what is known while the fit goes on lies in the folder."""
         protocol = partial(_protocol, seen)
@@ -135,9 +135,10 @@ class Fit(Generic[Config]):
         def passed(epoch: Epoch) -> None:
             curve.append(_point(len(curve) + 1, epoch))
             write_json(self.out / FIT_CURVE, curve)
-            progress(epoch)
+            _passed(say, bars, epoch)
 
-        encoder, _ = fit_encoder(self.model, self.settings, split, self.seed, protocol=protocol, progress=passed)
+        with breaking_off(self.out, say, lambda: "nothing is kept: an encoder is written when its fit ends"):
+            encoder, _ = fit_encoder(self.model, self.settings, split, self.seed, protocol=protocol, progress=passed)
         return encoder, curve
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -13,8 +14,8 @@ from recgym.agents.loading import CONFIGS, D3RLPY, Agent, AnyConfig, load_agent,
 from recgym.agents.offline import OFFLINE_CONFIGS
 from recgym.agents.sb3.checkpoints import find_checkpoint
 from recgym.agents.sb3.config import plain_settings
-from recgym.cli.common import asked_otherwise, console, flag_value, print_json, table
-from recgym.cli.train_offline import TrainOffline
+from recgym.cli.common import asked_otherwise, breaking_off, console, flag_value, print_json, table
+from recgym.cli.train_offline import TrainOffline, kept
 from recgym.envs import Task, make_task
 from recgym.files import check_writable, write_json
 from recgym.progress import Bars
@@ -110,15 +111,8 @@ class Train(Generic[Config]):
             },
         )  # fmt: skip
         before, start = agent.steps, time.perf_counter()
-        try:
-            with Bars(err) as bars:
-                agent.learn(self.steps, folder=self.out, checkpoint_every=self.checkpoint_every, progress=bars)
-        except KeyboardInterrupt:
-            if find_checkpoint(self.out) is None:
-                err.print("nothing is kept: the first checkpoint was still to come (--checkpoint-every)", markup=False)
-            else:
-                err.print(f"{self.out} keeps its last checkpoint; the same command with --resume goes on", markup=False)
-            raise
+        with breaking_off(self.out, err, partial(kept, self.out, "--checkpoint-every")), Bars(err) as bars:
+            agent.learn(self.steps, folder=self.out, checkpoint_every=self.checkpoint_every, progress=bars)
         result = self._result(agent, agent.steps - before, time.perf_counter() - start)
         write_json(self.out / "result.json", result)
         if self.json:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -13,14 +14,21 @@ from recgym.agents.loading import offline_configs
 from recgym.agents.offline import OfflineAgent, OfflineConfig
 from recgym.agents.sb3.checkpoints import find_checkpoint
 from recgym.agents.sb3.config import plain_settings
-from recgym.cli.common import asked_otherwise, console, flag_value, print_json, table
+from recgym.cli.common import asked_otherwise, breaking_off, console, flag_value, print_json, table
 from recgym.data.transitions import TransitionStore
 from recgym.files import check_writable, write_json
 from recgym.progress import Bars
 
-__all__ = ["TrainOffline"]
+__all__ = ["TrainOffline", "kept"]
 
 Config = TypeVar("Config", bound=OfflineConfig)
+
+
+def kept(folder: Path, every: str) -> str:
+    """What an interrupted training leaves; ``every`` is the flag that says how often a checkpoint is written."""
+    if find_checkpoint(folder) is None:
+        return f"nothing is kept: the first checkpoint was still to come ({every})"
+    return f"{folder} keeps its last checkpoint; the same command with --resume goes on"
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ class TrainOffline(Generic[Config]):
         settings = {"settings": plain_settings(agent.config), "updates": self.updates, "seed": agent.seed}
         write_json(self.out / "config.json", described | settings)
         before, start = agent.updates, time.perf_counter()
-        with Bars(err) as bars:
+        with breaking_off(self.out, err, partial(kept, self.out, "--stretch")), Bars(err) as bars:
             agent.fit(store, self.updates, folder=self.out, stretch=self.stretch, progress=bars)
         seconds, done = time.perf_counter() - start, agent.updates - before
         result = described | {

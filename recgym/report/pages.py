@@ -45,7 +45,11 @@ def report_of(run: Run) -> Report:
     if run.story and run.kind is not Kind.STORY:
         report = replace(report, sections=[*report.sections, *story_sections(run.story)])
     if run.state is State.STOPPED:
-        note = "This run has written no result and its files have not changed for a while: it seems to have stopped."
+        note = (
+            f"This run was broken off: {run.why}."
+            if run.why
+            else "This run has written no result and its files have not changed for a while: it seems to have stopped."
+        )
         report = replace(report, notes=[note, *report.notes])
     return report
 

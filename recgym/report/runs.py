@@ -13,10 +13,11 @@ from recgym.files import read_json
 __all__ = ["STORY", "Found", "Kind", "Run", "Runs", "State"]
 
 STORY = "story.json"
+_STOPPED = "stopped.json"
 _FILES: Mapping[str, tuple[type, str]] = {
     "result.json": (dict, "object"), "config.json": (dict, "object"), "sweep.json": (dict, "object"),
     "curve.json": (list, "array"), "losses.json": (list, "array"), "epochs.json": (list, "array"),
-    STORY: (dict, "object"),
+    STORY: (dict, "object"), _STOPPED: (dict, "object"),
 }  # fmt: skip
 """The files of a run, and what they hold."""
 _NO_RUNS_IN = {"checkpoint", "tb", "simulator", "node_modules"}
@@ -63,6 +64,7 @@ class Run:
         config: what it was told to do; empty where its command writes nothing of that.
         result: what it has found. Of a run that goes on, what there is.
         story: stories of single users; empty if none were recorded.
+        why: what broke it off; empty if nothing did, or nobody knows.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Run:
     config: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] = field(default_factory=dict)
     story: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
 
     @property
     def world(self) -> str:
@@ -153,7 +156,9 @@ class Runs:
             return None
         changed = max(stamp[0] for stamp in marks.values()) / 1e9
         kind = _kind(config, result, story)
-        return Run(name, folder, kind, _state(marks, config, changed), changed, config, result, story)
+        state = _state(marks, config, changed)
+        why = str((read.get(_STOPPED) or {}).get("why", "")) if state is State.STOPPED else ""
+        return Run(name, folder, kind, state, changed, config, result, story, why)
 
     def _file(self, path: Path, stamp: _Stamp, problems: list[str]) -> Any:
         known = self._read.get(path)
@@ -223,12 +228,14 @@ def _kind(config: Mapping[str, Any], result: Mapping[str, Any], story: Mapping[s
 
 def _state(marks: Mapping[str, _Stamp], config: Mapping[str, Any], changed: float) -> State:
     # A run that was taken up again has written its settings after its last result.
-    result = marks.get("result.json")
+    result, stopped = marks.get("result.json"), marks.get(_STOPPED)
     begun = marks.get("config.json") or marks.get("sweep.json") or (0, 0)
     if result is not None and result >= (begun[0], 0):
         return State.DONE
     if result is None and "agent" not in config and STORY in marks:
         return State.DONE
+    if stopped is not None and stopped >= (begun[0], 0):
+        return State.STOPPED
     return State.RUNNING if time.time() - changed < _STALE_S else State.STOPPED
 
 

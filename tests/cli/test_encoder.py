@@ -71,6 +71,22 @@ def test_a_fit_is_a_run_that_the_view_shows(data: Path, encoder: Path, tmp_path:
     assert (killed / "items.parquet").exists()
 
 
+def test_an_interrupted_fit_keeps_nothing_and_the_next_one_takes_its_place(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    command = ["encoder", "fit", *_of(data), "--out", str(tmp_path / "fit"), *_SMALL, "--epochs", "1"]
+    with monkeypatch.context() as patched:
+        patched.setattr("recgym.cli.encoder._passed", interrupted)
+        assert main(command) == 130
+    assert "nothing is kept" in " ".join(capsys.readouterr().err.split())
+    assert (run_in(tmp_path / "fit").state, run_in(tmp_path / "fit").why) == (State.STOPPED, "interrupted")
+    assert main([*command, "--quiet"]) == 0
+    assert run_in(tmp_path / "fit").state is State.DONE
+
+
 def test_what_an_agent_has_learned_is_not_replaced(data: Path, tmp_path: Path) -> None:
     for name in ("config.json", "curve.json", "result.json"):  # as recgym train leaves them
         (tmp_path / name).write_text("{}", encoding="utf-8")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from recgym.agents.loading import load_policy
+from recgym.agents.sb3.learning import Meter
 from recgym.cli.main import main
 from recgym.data.transitions import TransitionStore
 from recgym.files import read_json
@@ -43,6 +44,28 @@ def test_a_log_is_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert result["return"] == pytest.approx(reward)
     # Half of the slates are random, so no item of five is shown less often than that.
     assert np.exp(store.columns["log_propensity"][store.steps]).min() >= 0.1 - 1e-6
+
+
+@pytest.mark.parametrize(("stretch", "said"), [("1", "--resume goes on"), ("100", "nothing is kept")])
+def test_an_interrupted_training_says_what_it_kept(
+    log: Path,
+    tmp_path: Path,
+    stretch: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(meter: Meter, done: int) -> None:
+        if done >= 2:
+            raise KeyboardInterrupt
+
+    few = ["--hidden", "16", "--stretch", stretch, "--updates", "4"]
+    with monkeypatch.context() as patched:
+        patched.setattr(Meter, "update", interrupted)
+        assert main(["train", "--log", str(log), "--out", str(tmp_path), *few]) == 130
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert read_json(tmp_path / "stopped.json") == {"why": "interrupted"}
+    assert (tmp_path / "checkpoint").is_dir() == (stretch == "1")
 
 
 def test_popular_items_are_worth_more(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

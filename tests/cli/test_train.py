@@ -54,6 +54,7 @@ def test_an_interrupted_training_says_what_it_kept(
     assert main(["train", "--env", ENV, "--out", str(tmp_path), *few]) == 130
     assert said in " ".join(capsys.readouterr().err.split())
     assert (tmp_path / "checkpoint").is_dir() == (every == "280")
+    assert read_json(tmp_path / "stopped.json") == {"why": "interrupted"}
 
 
 def test_resume_goes_on_to_the_total(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,19 @@ def test_a_run_goes_on_until_it_has_a_result_and_stops_if_nothing_is_written(roo
     assert states()["a"] is State.RUNNING
 
 
+def test_a_run_that_was_broken_off_says_why_until_it_is_taken_up_again(root: Path) -> None:
+    folder = root / "train" / "b"
+    (folder / "stopped.json").write_text('{"why": "interrupted"}', encoding="utf-8")
+    run = run_in(folder)
+    assert run.state is State.STOPPED
+    assert report_of(run).notes[0] == "This run was broken off: interrupted."
+    later = (folder / "stopped.json").stat().st_mtime_ns + 1
+    os.utime(folder / "config.json", ns=(later, later))
+    run = run_in(folder)
+    assert run.state is State.RUNNING
+    assert run.why == ""
+
+
 def test_the_version_changes_with_any_file_and_only_then(root: Path) -> None:
     runs = Runs([root])
     first = runs.look().version
