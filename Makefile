@@ -15,7 +15,7 @@ BIN   := $(VENV)/bin
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-gym10 test-ray docs bench-peers lint types format hooks clean
+.PHONY: help setup demo test test-gym10 test-ray docs links bench-peers lint types format hooks clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ $(VENV)/.docs: $(READY)
 
 docs: $(VENV)/.docs ## The documentation, with warnings as errors: docs/_build/html/index.html
 	$(TEST_ENV) $(BIN)/sphinx-build -W --keep-going -n -q -b html docs docs/_build/html
+
+links: $(VENV)/.docs ## The documentation's links to other sites, followed; needs the internet, so CI leaves it out
+	$(TEST_ENV) $(BIN)/sphinx-build -q -b linkcheck docs docs/_build/links
 
 bench-peers: $(READY) ## Other packages for the benchmarks to run beside, in .venv-peers
 	$(BIN)/python -m benchmarks.peers.setup --root .venv-peers
