@@ -59,8 +59,9 @@ docs: $(VENV)/.docs ## The documentation, with warnings as errors: docs/_build/h
 links: $(VENV)/.docs ## The documentation's links to other sites, followed; needs the internet, so CI leaves it out
 	$(TEST_ENV) $(BIN)/sphinx-build -q -b linkcheck docs docs/_build/links
 
-bench-peers: $(READY) ## Other packages for the benchmarks to run beside, in .venv-peers
+bench-peers: $(READY) ## Other packages for the benchmarks to run beside, in .venv-peers and .venv-gym10
 	$(BIN)/python -m benchmarks.peers.setup --root .venv-peers
+	$(MAKE) setup VENV=.venv-gym10 EXTRAS=dev,offline PINS=gymnasium==1.0.0
 
 lint: $(READY) ## Style, formatting and the direction of imports
 	$(BIN)/ruff check

@@ -4,11 +4,15 @@ Twice the workers get twice the work. What is timed: ``rollout``, a random polic
 1024 users; and ``replicate``, experiments of 20,000 users, looked at every 100 and decided by the mixture sequential
 probability ratio test and its confidence sequence. Runs with one worker and with several take turns, after one of each
 that does not count and in which the workers start. Every process has one thread of PyTorch. ``scaling`` is work per
-second over that of one worker; the aim is 1.7 with two. ``result_bytes`` is what workers send back for a million units,
-``setup_bytes`` what is sent once to each machine, both as they are packed for the object store.
+second over that of one worker; the aim is 1.7 with two. ``bare`` is what the machine itself allows: the same rollouts
+in processes that know nothing of one another and return nothing, so many of them over one. ``result_bytes`` is what
+workers send back for a million units, ``setup_bytes`` what is sent once to each machine, both as they are packed for
+the object store.
 """
 
+import argparse
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable
@@ -27,9 +31,9 @@ from recgym.envs import Task, make_task
 from recgym.evaluation import action_spec, rollout
 from recgym.evaluation.rollout import BLOCK as USERS
 from recgym.scale import RayWorkers, connected
-from recgym.workers import Workers
+from recgym.workers import Processes, Workers
 
-__all__ = ["AIM", "Scaling", "main", "run"]
+__all__ = ["AIM", "Scaling", "bare", "main", "run"]
 
 AIM = 1.7
 _EXPERIMENT, _EVERY = 20_000, 100
@@ -91,13 +95,55 @@ def run(workers: int, seconds: float, repeats: int) -> list[Scaling]:
         seconds: of a run, about; decides how many pieces of work there are for each worker.
         repeats: pairs of runs.
     """
-    task = make_task("recgym/ShortVideo-v0", {"num_candidates": 10})
+    task = _world()
     draw = np.random.default_rng(0)
     pools = pools_of(draw.normal(0.0, 1.0, USERS), draw.normal(0.02, 1.0, USERS))
     return [
         _scaling("rollout", "user-steps", lambda some, count: _rollout(task, some, count), workers, seconds, repeats),
         _scaling("replicate", "users", lambda some, count: _replicate(pools, some, count), workers, seconds, repeats),
     ]
+
+
+def bare(count: int, seconds: float, repeats: int) -> list[float]:
+    """User-steps per second of so many processes over those of one, one ratio a pair of runs.
+
+    Args:
+        count: of processes.
+        seconds: of a run.
+        repeats: pairs of runs.
+    """
+
+    def speed(processes: int) -> float:
+        command = [sys.executable, "-m", "benchmarks.scaling", "--alone", str(seconds)]
+        pipes = subprocess.PIPE
+        running = [subprocess.Popen(command, stdin=pipes, stdout=pipes, text=True) for _ in range(processes)]
+        for one in running:
+            assert one.stdout is not None
+            one.stdout.readline()  # ready
+        for one in running:
+            assert one.stdin is not None
+            one.stdin.write("go\n")
+            one.stdin.flush()
+        return sum(float(one.communicate()[0]) for one in running)
+
+    return [speed(count) / speed(1) for _ in range(repeats)]
+
+
+def _alone(seconds: float) -> None:
+    """One of these processes: says that it is ready, begins when it is told to, and prints its speed."""
+    torch.set_num_threads(1)
+    task, done = _world(), 0
+    _rollout(task, Processes(1), 1)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        done += _rollout(task, Processes(1), 1)
+    print(done / (time.perf_counter() - start))
+
+
+def _world() -> Task:
+    return make_task("recgym/ShortVideo-v0", {"num_candidates": 10})
 
 
 def _rollout(task: Task, workers: Workers, blocks: int) -> int:
@@ -141,12 +187,23 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; a full run is kept in ``benchmarks/results/scaling.json``."""
     parser = options("scaling", __doc__)
     parser.add_argument("--workers", type=int, default=2, help="how many are compared with one")
+    parser.add_argument("--alone", type=float, metavar="SECONDS", help=argparse.SUPPRESS)  # see :func:`bare`
     args = parser.parse_args(arguments)
+    if args.alone:
+        _alone(args.alone)
+        return 0
     torch.set_num_threads(1)
+    seconds, repeats = (0.5, 2) if args.quick else (10.0, 5)
     with connected("auto", args.workers):
-        rows = run(args.workers, 0.5, 2) if args.quick else run(args.workers, 10.0, 5)
-    body = machine(("recgym", "numpy", "torch", "ray")) | {"aim": AIM, "rows": [asdict(row) for row in rows]}
-    return finish("scaling", body, args, _table(rows))
+        rows = run(args.workers, seconds, repeats)
+    free = sorted(bare(args.workers, seconds, repeats))
+    body = machine(("recgym", "numpy", "torch", "ray")) | {
+        "aim": AIM,
+        "rows": [asdict(row) for row in rows],
+        "bare": free,
+    }
+    said = f"bare processes, {args.workers} over one: {statistics.median(free):.2f} ({free[0]:.2f} to {free[-1]:.2f})"
+    return finish("scaling", body, args, f"{_table(rows)}\n{said}")
 
 
 def _table(rows: list[Scaling]) -> str:

@@ -3,9 +3,13 @@
 Every result goes to ``benchmarks/results``; what they say of the aims (:mod:`benchmarks.aims`) is gathered in
 ``benchmarks/results/bench.json``, with the speed of each and the most memory it held. A benchmark that fails is
 reported and does not stop the others. Exit status 1 if an aim is missed or a benchmark failed.
+
+d3rlpy needs a Gymnasium that is older than what other benchmarks need, so where it is not installed, those beside it
+run in ``.venv-gym10``, which ``make test-gym10`` and ``make bench-peers`` make.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -18,8 +22,12 @@ from typing import Any
 
 from benchmarks.aims import AIMS
 from benchmarks.measure import RESULTS, machine, write_result
+from benchmarks.peers.environments import python_of
 
 __all__ = ["main", "run"]
+
+_ROOT = Path(__file__).resolve().parents[1]
+_BESIDE_D3RLPY = ("offline_agents", "d3rlpy_bridge")
 
 
 def run(name: str, quick: bool, out: Path) -> dict[str, Any]:
@@ -34,12 +42,11 @@ def run(name: str, quick: bool, out: Path) -> dict[str, Any]:
         ``name``, ``seconds`` and either the result's ``claims`` and ``process_peak_gib``, or ``error``, its last line.
     """
     start = time.perf_counter()
-    root = Path(__file__).resolve().parents[1]
     # Named from where it runs: a result keeps its command, and that is to say nothing of this machine.
-    where = out.relative_to(root) if out.is_relative_to(root) else out
-    command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", "--out", str(where)]
+    where = out.relative_to(_ROOT) if out.is_relative_to(_ROOT) else out
+    command = [interpreter(name), "-W", "ignore", "-m", f"benchmarks.{name}", "--out", str(where)]
     done = subprocess.run(
-        [*command, "--quick"] if quick else command, cwd=root, text=True,
+        [*command, "--quick"] if quick else command, cwd=_ROOT, text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")},
     )  # fmt: skip
@@ -48,6 +55,14 @@ def run(name: str, quick: bool, out: Path) -> dict[str, Any]:
         return row | {"error": (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]}
     body = json.loads(out.read_text(encoding="utf-8"))
     return row | {"process_peak_gib": body["process_peak_gib"], "claims": body["claims"]}
+
+
+def interpreter(name: str) -> str:
+    """The Python that runs a benchmark."""
+    other = python_of(_ROOT / ".venv-gym10")
+    if name in _BESIDE_D3RLPY and importlib.util.find_spec("d3rlpy") is None and other.is_file():
+        return str(other)
+    return sys.executable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -43,6 +43,19 @@ def test_a_benchmark_that_fails_does_not_stop_the_others(
     assert capsys.readouterr().out.count("no such peer") == 2
 
 
+def test_benchmarks_beside_d3rlpy_run_where_it_is_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = tmp_path / ".venv-gym10" / "bin" / "python"
+    monkeypatch.setattr(together, "_ROOT", tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert together.interpreter("d3rlpy_bridge") == sys.executable  # there is no such environment
+    other.parent.mkdir(parents=True)
+    other.touch()
+    assert together.interpreter("d3rlpy_bridge") == str(other)
+    assert together.interpreter("encoder_loop") == sys.executable
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    assert together.interpreter("d3rlpy_bridge") == sys.executable
+
+
 def test_from_the_command_line(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--quick", "--json", "--only", "million_items"]) in (0, 1)
     body = json.loads(capfd.readouterr().out)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.scaling import run
+from benchmarks.scaling import bare, run
 
 
 def test_rows_hold_ratios_of_pairs(local_ray: None) -> None:
@@ -13,3 +13,7 @@ def test_rows_hold_ratios_of_pairs(local_ray: None) -> None:
         assert row.per_worker == pytest.approx(row.together[0] / 2)
         assert row.result_bytes > 0
         assert row.setup_bytes > 1000
+
+
+def test_bare_processes_run_side_by_side() -> None:
+    assert all(ratio > 0 for ratio in bare(2, 0.05, 1))
