@@ -34,8 +34,8 @@ USES: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
 
 _RESULTS = {
     "ppo": "encoders", "recurrent-ppo": "sim2rec", "sim2rec": "sim2rec", "slateq": "slateq", "bc": "offline",
-    "dt": "dt4ier", "dt4ier": "dt4ier", "tscac": "tscac", "a2c_weighted": "tscac", "rcpo": "tscac",
-    "ppo_lagrangian": "tscac", "pareto": "tscac",
+    "dt": "dt4ier", "dt4ier": "dt4ier", "tscac": "tscac", "a2c-weighted": "tscac", "rcpo": "tscac",
+    "ppo-lagrangian": "tscac", "pareto": "tscac",
 }  # fmt: skip
 
 _INTRODUCTION = """# Agents

@@ -40,8 +40,8 @@ class TrainOffline(Generic[Config]):
         updates: of the networks in all, those before a --resume included.
         out: folder that gets config.json, checkpoint/, losses.json and result.json.
         settings: of the agent.
-        agent: bc or another agent that learns from logs; a name that does not exist lists them. With the extra
-            recgym[offline] also those of d3rlpy, such as d3rlpy-iql.
+        agent: bc, reinforce, dt or dt4ier (decision transformers), tscac, rcpo, ppo-lagrangian, a2c-weighted or pareto
+            (constraints); with the extra recgym[offline] also those of d3rlpy, such as d3rlpy-iql.
         seed: root seed.
         resume: go on from the last checkpoint in the folder; its settings and seed hold, and the log must be the same.
             Without a checkpoint, begin anew and say so on stderr.

@@ -24,8 +24,8 @@ ARMS: dict[str, tuple[float, ...]] = {
     "bc": (0.0,),
     "a2c": (0.1, 1.0),
     "rcpo": DUAL_RATES,
-    "rcpo_per_response": DUAL_RATES,
-    "ppo_lagrangian": DUAL_RATES,
+    "rcpo-per-response": DUAL_RATES,
+    "ppo-lagrangian": DUAL_RATES,
     "pareto": (0.0,),
     "tscac": LAMBDAS,
 }
@@ -88,8 +88,8 @@ def config_of(run: Run, budget: Budget) -> OfflineConfig:
         "bc": BCConfig(),
         "a2c": OfflineA2CConfig((run.setting,), basis),
         "rcpo": RCPOConfig(False, multipliers, basis),
-        "rcpo_per_response": RCPOConfig(True, multipliers, basis),
-        "ppo_lagrangian": PPOLagrangianConfig(multipliers=multipliers, basis=basis),
+        "rcpo-per-response": RCPOConfig(True, multipliers, basis),
+        "ppo-lagrangian": PPOLagrangianConfig(multipliers=multipliers, basis=basis),
         "pareto": ParetoConfig(basis=basis),
     }
     if run.arm == "tscac":

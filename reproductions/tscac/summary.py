@@ -95,7 +95,7 @@ def claims(runs: Runs, variant: str, folder: Path) -> list[Claim]:
     table = {arm: _table(runs, variant, arm, setting, "test")[:, 0] for arm, setting in picked.items()}
     where = f"{variant}, {len(seeds)} seeds"
     made = [_gain(where, table["tscac"], table["bc"])]
-    for rival in ("rcpo", "rcpo_per_response"):
+    for rival in ("rcpo", "rcpo-per-response"):
         gap = t_interval((table["tscac"] - table[rival]) / table[rival].mean())
         words = f"{where}: watch time of TSCAC minus {rival}, as a share, is not below 0 with its whole interval"
         made.append(Claim(words, gap.mean, gap.low, gap.high, 0.0, bool(gap.high >= 0)))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,9 +12,15 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from recgym.agents.loading import CONFIGS
+from recgym.agents.offline import OFFLINE_CONFIGS
 from recgym.cli import common
 from recgym.cli import main as cli
+from recgym.cli.encoder import Fit
 from recgym.cli.main import Entry, main
+from recgym.cli.train import Train
+from recgym.cli.train_offline import TrainOffline
+from recgym.encoders.models import MODELS
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,12 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "VERBS", (*cli.VERBS, Entry(("probe",), "probe_verb:Probe", "Only in tests")))
     monkeypatch.setattr(Probe, "error", None)
     monkeypatch.delenv("RECGYM_DEBUG", raising=False)
+
+
+@pytest.mark.parametrize(("verb", "known"), [(Train, CONFIGS), (TrainOffline, OFFLINE_CONFIGS), (Fit, MODELS)])
+def test_help_names_every_agent_and_encoder(verb: type, known: dict[str, type]) -> None:
+    words = re.split(r"[^a-z0-9-]+", (verb.__doc__ or "").lower())
+    assert set(known) <= set(words)
 
 
 @pytest.mark.parametrize("entry", cli.VERBS, ids=lambda entry: " ".join(entry.words))

@@ -30,7 +30,7 @@ class OfflineA2CConfig:
         network: the networks.
     """
 
-    name: ClassVar[str] = "a2c_weighted"
+    name: ClassVar[str] = "a2c-weighted"
 
     weights: tuple[float, ...] = (1.0,)
     basis: BasisConfig = field(default_factory=BasisConfig)

@@ -31,7 +31,7 @@ class PPOLagrangianConfig:
         network: the networks.
     """
 
-    name: ClassVar[str] = "ppo_lagrangian"
+    name: ClassVar[str] = "ppo-lagrangian"
 
     clip: float = 0.2
     multipliers: MultiplierConfig = field(default_factory=MultiplierConfig)

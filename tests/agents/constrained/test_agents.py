@@ -169,7 +169,7 @@ def test_multipliers_rise_where_a_response_falls_short() -> None:
 
 
 def test_they_are_in_the_registry() -> None:
-    for name in ("tscac", "a2c_weighted", "rcpo", "ppo_lagrangian", "pareto"):
+    for name in ("tscac", "a2c-weighted", "rcpo", "ppo-lagrangian", "pareto"):
         assert OFFLINE_CONFIGS[name].name == name
 
 
