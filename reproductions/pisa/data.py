@@ -13,7 +13,7 @@ from recgym.data.synthetic import iid_log, markov_log, random_transitions, zipf_
 from recgym.evaluation.sessions import SessionSplit, session_split
 from recgym.simulators.actr import ACTRConfig, ACTRMemory, actr_log
 
-__all__ = ["DATASETS", "Cut", "Dataset", "cut_of", "in_sessions", "known_memory", "unit_time"]
+__all__ = ["DATASETS", "Cut", "Dataset", "cut_of", "in_sessions", "known_memory", "memory_of", "unit_time"]
 
 _HOUR_S, _DAY_S = 3_600.0, 86_400.0
 
@@ -58,6 +58,14 @@ class Cut:
         return cls(session_split(log, test, validation), pause_s, float(1 - np.mean(first.to_numpy())))
 
 
+def memory_of(items: int, sessions: int) -> ACTRConfig:
+    """The world of :func:`known_memory`."""
+    return ACTRConfig(
+        num_items=items, num_topics=max(items // 130, 2), session=(10, 10), window=10 * sessions,
+        memory=ACTRMemory(noise=1.5, spreading=5.0, matching=0.3, satiation=0.0, threshold=0.25, follow=0.9),
+    )  # fmt: skip
+
+
 def known_memory(users: int, items: int, sessions: int, seed: int) -> InteractionLog:
     """People with the memory of ACT-R and without satiation, whose sessions hang together by associations.
 
@@ -65,11 +73,7 @@ def known_memory(users: int, items: int, sessions: int, seed: int) -> Interactio
     all others, and personal frequency foretells three quarters of a session. With 2,000 items and 40 sessions, 60 to
     70 % of what they take is not new to them.
     """
-    config = ACTRConfig(
-        num_items=items, num_topics=max(items // 130, 2), session=(10, 10), window=10 * sessions,
-        memory=ACTRMemory(noise=1.5, spreading=5.0, matching=0.3, satiation=0.0, threshold=0.25, follow=0.9),
-    )  # fmt: skip
-    return distinct_sessions(actr_log(config, users, sessions, seed), _HOUR_S)
+    return distinct_sessions(actr_log(memory_of(items, sessions), users, sessions, seed), _HOUR_S)
 
 
 def in_sessions(log: InteractionLog, events: int = 10) -> InteractionLog:

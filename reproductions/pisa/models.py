@@ -17,6 +17,7 @@ from recgym.encoders.repeat import (
 )
 from recgym.encoders.settings import settings_to_json
 from recgym.evaluation.sessions import evaluate_sessions
+from reproductions.pisa.bounds import BOUNDS
 from reproductions.pisa.data import Cut
 from reproductions.pisa.fitting import Fit, Fitted, quick_look
 from reproductions.pisa.learned import LEARNED
@@ -71,7 +72,7 @@ BASELINES: dict[str, Fit] = {
 }
 """Recommenders of counts; ``actr-repeat`` has all components, ``actr-repeat-bl`` the base level alone."""
 
-MODELS: dict[str, Fit] = {**BASELINES, **LEARNED}
+MODELS: dict[str, Fit] = {**BASELINES, **LEARNED, **BOUNDS}
 """All models, by the names that the claims use."""
 
 SEEDED = frozenset({"repeat-gate", *LEARNED})

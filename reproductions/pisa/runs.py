@@ -10,6 +10,7 @@ import torch
 
 from recgym.evaluation.sessions import SessionReport, evaluate_sessions
 from recgym.files import atomic_file
+from reproductions.pisa.bounds import BOUNDS
 from reproductions.pisa.data import DATASETS, Cut, cut_of
 from reproductions.pisa.fitting import Fit
 from reproductions.pisa.models import MODELS, SEEDED
@@ -18,8 +19,8 @@ from reproductions.running import kept
 __all__ = ["RUNS", "Run", "fit_and_test", "per_query", "run_one"]
 
 SEEDS = (0, 1, 2)
-PARTS = ("pisa-u", "pisa-bl", "pisa-bl-spr")
-"""Variants that are compared on the log of known memory alone."""
+PARTS = ("pisa-u", "pisa-bl", "pisa-bl-spr", *BOUNDS)
+"""What is compared on the log of known memory alone."""
 KEPT = ("ndcg@10", "recall@10", "ndcg@10_repeated", "ndcg@10_explored")
 
 

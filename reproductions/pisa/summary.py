@@ -10,6 +10,7 @@ import numpy as np
 from recgym.evaluation.ranking import UserBootstrap
 from recgym.stats import Interval
 from reproductions.claims import Claim, at_least, at_most, difference
+from reproductions.pisa.bounds import BOUNDS
 from reproductions.pisa.data import DATASETS
 from reproductions.pisa.models import BASELINES, MODELS
 from reproductions.pisa.runs import RUNS, SEEDS, Run, per_query
@@ -82,7 +83,8 @@ def _above(table: _Table, other: str, paper: str) -> Claim | None:
 
 
 def _best_on_repeats(table: _Table) -> Claim | None:
-    rivals = [model for model in MODELS if not model.startswith("actr-repeat") and table.all_seeds("actr", model)]
+    apart = {"actr-repeat", "actr-repeat-bl", *BOUNDS}
+    rivals = [model for model in MODELS if model not in apart and table.all_seeds("actr", model)]
     if not table.all_seeds("actr", "actr-repeat", *BASELINES):
         return None
     ours = table.means("actr", "actr-repeat", "ndcg@10_repeated")

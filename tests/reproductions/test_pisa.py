@@ -6,12 +6,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from recgym.data.synthetic import iid_log, markov_log, random_transitions, zipf_popularity
 from recgym.encoders.pisa import PISAConfig
 from recgym.evaluation.sessions import SessionReport
+from recgym.simulators.actr.sessions import Calendar, live
+from recgym.simulators.actr.world import ACTRRecords
 from reproductions.pisa import runs
 from reproductions.pisa.__main__ import main
+from reproductions.pisa.bounds import BOUNDS, OwnLaw
 from reproductions.pisa.data import DATASETS, Cut, Dataset, in_sessions, known_memory, unit_time
 from reproductions.pisa.learned import LEARNED
 from reproductions.pisa.models import BASELINES
@@ -67,6 +71,36 @@ def test_every_baseline_fits(model: str) -> None:
     row, _ = fit_and_test(model, BASELINES[model], Cut.of(known_memory(25, 60, 6, 0), 3600.0, 1, 1), 0)
     assert 0 <= row["ndcg@10"]["mean"] <= 1
     assert row["settings"] is not None
+
+
+def test_the_oracle_ranks_by_the_law_that_made_the_log() -> None:
+    cut = Cut.of(known_memory(40, 60, 8, 0), 3600.0, 1, 1)
+    oracle, test, draws = BOUNDS["oracle"](cut, 0).model, cut.split.test, 20_000
+    assert isinstance(oracle, OwnLaw)
+    history = test.history(np.array([3]), None)
+    users, now_s = torch.from_numpy(test.users[[3]]), torch.from_numpy(test.query_time_s[[3]])
+    scores = oracle.scores(users, history, now_s)[0].numpy()
+    assert scores.sum() == pytest.approx(1.0, abs=1e-5)
+    # The same person, at the same moment, takes a first item many times.
+    assert history.time_s is not None
+    age = (history.time_s - now_s[:, None]).numpy()
+    last = age[0, np.flatnonzero(np.diff(age[0]) > 3600.0)[-1] + 1]
+    person = ACTRRecords(
+        history.items.numpy().repeat(draws, 0), age.repeat(draws, 0), np.full(draws, last),
+        oracle.taste[users].numpy().repeat(draws, 0), np.zeros(draws, dtype=np.float32),
+    )  # fmt: skip
+    calendar = Calendar(torch.zeros(draws, 1, 10, dtype=torch.float64), torch.ones(draws, 1, dtype=torch.int64))
+    taken = live(oracle.memory, oracle.items, person, calendar, 80, torch.Generator().manual_seed(0))
+    share = np.bincount(taken.item, minlength=60) / draws
+    assert np.abs(share - scores).max() < 5 * np.sqrt(scores.max() / draws)
+
+
+def test_the_oracle_is_above_and_chance_below_all_others() -> None:
+    cut = Cut.of(known_memory(150, 300, 16, 0), 3600.0, 2, 2)
+    fits = {**BOUNDS, **{name: BASELINES[name] for name in ("g-top", "p-top", "actr-repeat", "tifu-knn")}}
+    means = {name: fit_and_test(name, fit, cut, 0)[0]["ndcg@10"]["mean"] for name, fit in fits.items()}
+    assert max(means, key=means.__getitem__) == "oracle"
+    assert min(means, key=means.__getitem__) == "random"
 
 
 @pytest.mark.parametrize("model", ["pisa-p", "session-sasrec"])
