@@ -51,7 +51,9 @@ def _full(args: argparse.Namespace) -> tuple[list[dict[str, Any]], list[Claim], 
             print(f"{run.key}: NDCG@10 {parts} (all, repeated, explored)", file=sys.stderr, flush=True)
     finished = done(args.work)
     rows = [run_one(run, args.work, args.data, args.threads) for run in finished]
-    made, said = claims(rows, args.work), [f"{len(finished)} of {len(RUNS)} runs are done", *notes(rows)]
+    minutes = sum(row["fit_seconds"] + row["test_seconds"] for row in rows) / 60
+    progress = f"{len(finished)} of {len(RUNS)} runs are done: {minutes:.0f} minutes of fitting and ranking"
+    made, said = claims(rows, args.work), [progress, *notes(rows)]
     if (args.work / "relisten.json").exists() or (not args.finished and args.only in "relisten"):
         row = relisten_row(args.work, args.data)
         rows, made = [*rows, row], [*made, *claims_of(row)]
