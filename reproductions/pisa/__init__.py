@@ -16,8 +16,8 @@ from which ``actr-repeat`` is chosen; PISA and SASRec have the paper's width of 
 to save time: vectors of 64 numbers cannot keep 2,000 items apart well enough to rank what a user knows.
 
 On the log of known memory PISA misses both of its claims. What was tried: a width of 512, with one seed, lifts PISA's
-NDCG@10 from 0.126 to 0.156 and SASRec's from 0.103 to 0.123, so the ratio stays near 1.25; the long-term interest alone,
-untrained, has 0.129 and 0.162 at these widths. So what limits it here is how well a product of two vectors can rank,
-among 2,000 items, those that somebody knows; recommenders that count need no vectors, and what is new to a user can
-hardly be foretold on this log: even the oracle, in the notes, has next to nothing there.
+NDCG@10 from 0.126 to 0.156 and SASRec's from 0.103 to 0.123, so the ratio stays near 1.25; the long-term interest
+alone, untrained, has 0.129 and 0.162 at these widths. So what limits it here is how well a product of two vectors can
+rank, among 2,000 items, those that somebody knows; recommenders that count need no vectors, and what is new to a user
+can hardly be foretold on this log: even the oracle, in the notes, has next to nothing there.
 """
