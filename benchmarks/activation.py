@@ -1,22 +1,27 @@
-"""Speed of ACT-R activation for many users at once: ``python -m benchmarks.activation --json``.
+"""Speed of ACT-R activation, and of what is made of it: ``python -m benchmarks.activation --json``.
 
 Timed are the base level and, over a session of ten items, spreading and partial matching, for 4,096 users of 1,000
-events each in catalogues of 2,000 and of 20,000 items. ``processor_ms`` is the processor time of one call, summed over
-threads: other work on the machine changes it less than the time by the clock.
+events each in catalogues of 2,000 and of 20,000 items; then an epoch of PISA, and of SASRec over sessions, which is
+PISA without these components, on a log of 2,000 users with 40 sessions of ten of 2,000 items. ``processor_ms`` is the
+processor time of one call, summed over threads: other work on the machine changes it less than the time by the clock.
 """
 
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
 
 from benchmarks.measure import finish, machine, options
+from recgym.data import distinct_sessions
+from recgym.encoders import Epoch
 from recgym.encoders.activation import Association, base_level, partial_matching, spreading
+from recgym.encoders.pisa import PISAConfig, fit_pisa
+from recgym.simulators.actr import ACTRConfig, actr_log
 
-__all__ = ["Timing", "main", "run"]
+__all__ = ["Timing", "epochs", "main", "run"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Timing:
     """How long one call takes.
 
     Attributes:
-        what: which component.
+        what: which component, or an epoch of which model.
         users: B.
         events: T, of each user.
         items: N.
@@ -77,6 +82,32 @@ def run(users: int, events: int, num_items: int, repeats: int) -> list[Timing]:
     return [Timing(what, users, events, num_items, *_least(call, repeats)) for what, call in calls.items()]
 
 
+def epochs(users: int, sessions: int, num_items: int, repeats: int) -> list[Timing]:
+    """Time an epoch of PISA and of SASRec over sessions.
+
+    Args:
+        users: of the log.
+        sessions: of each, of ten items.
+        num_items: N.
+        repeats: epochs, after one that does not count.
+    """
+    world = ACTRConfig(num_items=num_items, num_topics=15, session=(10, 10), window=10 * sessions)
+    log = distinct_sessions(actr_log(world, users, sessions, seed=0), gap_s=3600.0)
+    rows = []
+    for what, config in (("PISA", PISAConfig()), ("SASRec over sessions", PISAConfig.session_sasrec())):
+        clock: list[float] = []
+        processor: list[float] = []
+
+        def passed(epoch: Epoch, clock: list[float] = clock, processor: list[float] = processor) -> None:
+            clock.append(epoch.seconds)
+            processor.append(time.process_time())
+
+        fit_pisa(replace(config, epochs=repeats + 1), log, 0, progress=passed)
+        spent = (1e3 * min(clock[1:]), 1e3 * float(np.diff(processor).min()))
+        rows.append(Timing(f"epoch of {what}", users, 10 * sessions, num_items, *spent))
+    return rows
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; a full run is kept in ``benchmarks/results/activation.json``."""
     parser = options("activation", __doc__)
@@ -87,8 +118,9 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(args.threads)
     users = 410 if args.quick else 4096
     rows = [row for items in (2_000, 20_000) for row in run(users, 1_000, items, 3 if args.quick else 20)]
+    rows += epochs(100, 12, 200, 2) if args.quick else epochs(2_000, 40, 2_000, 5)
     body = machine() | {"rows": [asdict(row) for row in rows]}
-    lines = [f"{r.what:18} N = {r.items:6} {r.ms:8.1f} ms {r.processor_ms:8.1f} ms of the processor" for r in rows]
+    lines = [f"{r.what:30} N = {r.items:6} {r.ms:8.1f} ms {r.processor_ms:8.1f} ms of the processor" for r in rows]
     return finish("activation", body, args, "\n".join(lines))
 
 

@@ -18,5 +18,7 @@ def test_the_result_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["--quick", "--json", "--threads", "1", "--out", str(tmp_path / "activation.json")]) == 0
     body = json.loads((tmp_path / "activation.json").read_text())
     assert json.loads(capsys.readouterr().out) == body
-    assert {row["items"] for row in body["rows"]} == {2_000, 20_000}
+    assert {row["items"] for row in body["rows"]} == {2_000, 20_000, 200}
+    assert [row["what"] for row in body["rows"][-2:]] == ["epoch of PISA", "epoch of SASRec over sessions"]
+    assert all(row["ms"] > 0 for row in body["rows"])
     assert body["torch_threads"] == 1
