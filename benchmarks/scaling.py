@@ -2,7 +2,7 @@
 
 Twice the workers get twice the work. What is timed: ``rollout``, a random policy on ``recgym/ShortVideo-v0``, blocks of
 1024 users; and ``replicate``, experiments of 20,000 users, looked at every 100 and decided by the mixture sequential
-probability ratio test and its confidence sequence. Runs with one worker and with several take turns, after one of each
+probability ratio test and its confidence sequence. Runs with one worker and with several take turns, each after one
 that does not count and in which the workers start. Every process has one thread of PyTorch. ``scaling`` is work per
 second over that of one worker; the aim is 1.7 with two. ``bare`` is what the machine itself allows: the same rollouts
 in processes that know nothing of one another and return nothing, so many of them over one. ``result_bytes`` is what
@@ -88,20 +88,59 @@ class _Weighed:
 
 
 def run(workers: int, seconds: float, repeats: int) -> list[Scaling]:
-    """Both kinds of work; connected to a Ray of so many places.
+    """Both kinds of work.
+
+    One worker and several have a Ray of their own each time: in a larger one, a worker that rests is stopped after a
+    second, and to start another takes as long as it takes to import PyTorch.
 
     Args:
         workers: of the several.
         seconds: of a run, about; decides how many pieces of work there are for each worker.
         repeats: pairs of runs.
     """
-    task = _world()
-    draw = np.random.default_rng(0)
+    task, draw = _world(), np.random.default_rng(0)
     pools = pools_of(draw.normal(0.0, 1.0, USERS), draw.normal(0.02, 1.0, USERS))
-    return [
-        _scaling("rollout", "user-steps", lambda some, count: _rollout(task, some, count), workers, seconds, repeats),
-        _scaling("replicate", "users", lambda some, count: _replicate(pools, some, count), workers, seconds, repeats),
+    kinds = [
+        _Kind("rollout", "user-steps", lambda some, count: _rollout(task, some, count)),
+        _Kind("replicate", "users", lambda some, count: _replicate(pools, some, count)),
     ]
+    for _ in range(repeats):
+        for count in (1, workers):
+            with connected("auto", count):
+                for kind in kinds:
+                    kind.time(count, seconds)
+    return [kind.scaling(workers) for kind in kinds]
+
+
+class _Kind:
+    """A kind of work, and how fast it was done."""
+
+    def __init__(self, what: str, unit: str, work: Callable[[Workers, int], int]) -> None:
+        self.what, self.unit, self.work = what, unit, work
+        self.blocks, self.result_bytes, self.setup_bytes = 0, 0.0, 0
+        self.speeds: dict[int, list[float]] = {}
+
+    def time(self, workers: int, seconds: float) -> None:
+        """One run, all workers having begun before it; the first decides how much a run does."""
+        weighed = _Weighed(RayWorkers())
+        units = self.work(weighed, 4 * workers)
+        self.result_bytes, self.setup_bytes = 1e6 * weighed.results / units, weighed.setup
+        if not self.blocks:
+            start = time.perf_counter()
+            self.work(RayWorkers(), 4)
+            self.blocks = max(round(4 * seconds / (time.perf_counter() - start)), 1)
+        start = time.perf_counter()
+        done = self.work(RayWorkers(), workers * self.blocks)
+        self.speeds.setdefault(workers, []).append(done / (time.perf_counter() - start))
+
+    def scaling(self, workers: int) -> Scaling:
+        """What the runs say."""
+        alone, together = self.speeds[1], self.speeds[workers]
+        ratios = [several / one for one, several in zip(alone, together, strict=True)]
+        return Scaling(
+            self.what, self.unit, workers, self.blocks, alone, together, statistics.median(together) / workers,
+            self.result_bytes, self.setup_bytes, min(ratios), statistics.median(ratios), max(ratios),
+        )  # fmt: skip
 
 
 def bare(count: int, seconds: float, repeats: int) -> list[float]:
@@ -159,30 +198,6 @@ def _replicate(pools: Pools, workers: Workers, blocks: int) -> int:
     return blocks * REPLICATIONS * _EXPERIMENT
 
 
-def _scaling(
-    what: str, unit: str, work: Callable[[Workers, int], int], workers: int, seconds: float, repeats: int
-) -> Scaling:
-    one, several = RayWorkers(cpus=workers), RayWorkers()
-
-    def speed(some: Workers, count: int) -> float:
-        start = time.perf_counter()
-        return work(some, count) / (time.perf_counter() - start)
-
-    work(several, workers)
-    start = time.perf_counter()
-    work(one, 4)
-    blocks = max(round(4 * seconds / (time.perf_counter() - start)), 1)
-    weighed = _Weighed(several)
-    units = work(weighed, workers * blocks)
-    pairs = [(speed(one, blocks), speed(several, workers * blocks)) for _ in range(repeats)]
-    ratios = [together / alone for alone, together in pairs]
-    together = [pair[1] for pair in pairs]
-    return Scaling(
-        what, unit, workers, blocks, [pair[0] for pair in pairs], together, statistics.median(together) / workers,
-        1e6 * weighed.results / units, weighed.setup, min(ratios), statistics.median(ratios), max(ratios),
-    )  # fmt: skip
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; a full run is kept in ``benchmarks/results/scaling.json``."""
     parser = options("scaling", __doc__)
@@ -194,8 +209,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     torch.set_num_threads(1)
     seconds, repeats = (0.5, 2) if args.quick else (10.0, 5)
-    with connected("auto", args.workers):
-        rows = run(args.workers, seconds, repeats)
+    rows = run(args.workers, seconds, repeats)
     free = sorted(bare(args.workers, seconds, repeats))
     body = machine(("recgym", "numpy", "torch", "ray")) | {
         "aim": AIM,

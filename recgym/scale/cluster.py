@@ -1,10 +1,12 @@
 """Blocks of work on a Ray cluster, this machine's or another's, with the bits that one process gives."""
 
 import logging
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any, Generic, TypeVar
 
 import cloudpickle
 import torch
@@ -22,7 +24,9 @@ LOCAL = "auto"
 """The address that stands for a Ray of this machine, started for the occasion."""
 
 _AHEAD = 2
-"""Pieces under way or waiting to be fetched, for each worker: bounds memory."""
+"""Tasks under way or waiting to be fetched, for each worker: bounds memory."""
+_TASK_S, _MOST = 0.25, 64
+"""How long a task should take, and how many pieces it may hold: each task costs Ray some milliseconds of processors."""
 
 
 @contextmanager
@@ -76,9 +80,9 @@ def connected(address: str, processors: int | None = None) -> Iterator[None]:
 class RayWorkers:
     """Tasks on the Ray cluster that this process is connected to.
 
-    A task keeps nothing, so one whose worker is killed is begun anew elsewhere and its result is taken once. What all
-    tasks share lies in the object store and is unpacked once by each worker process, which runs as many threads of
-    PyTorch as the caller.
+    A task does several pieces, one after the other, if they are short. It keeps nothing, so one whose worker is killed
+    is begun anew elsewhere and its results are taken once. What all tasks share lies in the object store and is
+    unpacked once by each worker process, which runs as many threads of PyTorch as the caller.
 
     Attributes:
         cpus: processors that a task reserves; a cluster of C runs C / cpus tasks at a time.
@@ -102,11 +106,11 @@ class RayWorkers:
         # In a list: Ray would unpack a bare reference for every task.
         # As bytes: the arrays of what Ray unpacks cannot be written to.
         shared = [ray.put((cloudpickle.dumps((work, setup)), torch.get_num_threads()))]
-        task = ray.remote(_one).options(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=self.retries)
+        task = ray.remote(_some).options(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=self.retries)
 
-        def fetch(ticket: Any) -> Made:
+        def fetch(ticket: Any) -> tuple[list[Made], float]:
             try:
-                made: Made = ray.get(ticket)
+                made: tuple[list[Made], float] = ray.get(ticket)
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None
             except ray.exceptions.WorkerCrashedError as error:
@@ -115,14 +119,32 @@ class RayWorkers:
 
         places = max(int(ray.cluster_resources().get("CPU", 1) / self.cpus), 1)
         # What was begun and is not wanted any more runs to its end: to cancel tasks may abort the caller (Ray 2.60).
-        yield from in_turn(pieces, lambda piece: task.remote(shared, piece), fetch, _AHEAD * places)
+        groups = _Groups(pieces)
+        for made, seconds in in_turn(groups, lambda group: task.remote(shared, group), fetch, _AHEAD * places):
+            groups.took(len(made), seconds)
+            yield from made
+
+
+class _Groups(Generic[Piece]):
+    """Pieces in groups, each as large as those before it tell."""
+
+    def __init__(self, pieces: Iterable[Piece]) -> None:
+        self._pieces, self._size = iter(pieces), 1
+
+    def __iter__(self) -> Iterator[list[Piece]]:
+        while group := list(islice(self._pieces, self._size)):
+            yield group
+
+    def took(self, count: int, seconds: float) -> None:
+        """How long so many pieces took."""
+        self._size = min(max(round(_TASK_S * count / max(seconds, 1e-9)), 1), _MOST)
 
 
 _UNPACKED: dict[str, tuple[Any, Any]] = {}
 
 
-def _one(shared: list[Any], piece: Any) -> Any:
-    """One piece, in a worker process that may have done others of the same setup."""
+def _some(shared: list[Any], pieces: list[Any]) -> tuple[list[Any], float]:
+    """Some pieces, in a worker process that may have done others of the same setup, and the seconds that they took."""
     name = shared[0].hex()
     if name not in _UNPACKED:
         given, threads = bridge.ray().get(shared[0])
@@ -130,4 +152,5 @@ def _one(shared: list[Any], piece: Any) -> Any:
         _UNPACKED.clear()
         _UNPACKED[name] = cloudpickle.loads(given)
     work, setup = _UNPACKED[name]
-    return work(setup, piece)
+    start = time.perf_counter()
+    return [work(setup, piece) for piece in pieces], time.perf_counter() - start
