@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 __all__ = ["Drive", "flipped_scan", "linear_scan", "selective_scan"]
 
 _CHUNK = 16
+"""Events of a chunk; 8 and 32 are as fast."""
 _BLOCK = 1 << 20
 """Numbers of one array that are worked on at once: what the processor's cache holds is far faster than memory."""
 
