@@ -1,11 +1,12 @@
 """Rounds per second of bandits: a round is one choice and one update, 20 arms, 20 features.
 
-``python -m benchmarks.bandits`` times them beside the Open Bandit Pipeline and MABWiser, which live in an environment
-of their own (``make bench-peers``), on the same rounds, in turn. "One stream" is a single replication in double
-precision; "256 replications" are as many learners, each with rewards of its own, side by side in single precision, and
-their rounds are summed; they are independent, so half of them run in each of two processes, which begin together (in
-this one with ``--processes 1``). Propensities are left out on both sides. Arms of LinUCB are held against the peers'
-given the same past: the share of rounds in which the peer's arm has our largest index.
+``python -m benchmarks.bandits`` times them beside the Open Bandit Pipeline, MABWiser and Vowpal Wabbit (its RegCB, as
+it has no LinUCB, told in its text format), which live in an environment of their own (``make bench-peers``), on the
+same rounds, in turn. "One stream" is a single replication in double precision; "256 replications" are as many learners,
+each with rewards of its own, side by side in single precision, and their rounds are summed; they are independent, so
+half of them run in each of two processes, which begin together (in this one with ``--processes 1``). Propensities are
+left out on both sides. Arms of LinUCB are held against the peers' given the same past: the share of rounds in which the
+peer's arm has our largest index.
 """
 
 import json
@@ -48,9 +49,11 @@ BANDITS: dict[str, Any] = {
     "UCB1": UCB1(), "BernoulliTS": BernoulliTS(), "TVUCB": TVUCB(),
 }  # fmt: skip
 PEERS = {
-    "LinUCB": ("obp-linucb", "mabwiser-linucb"), "LinTS": ("obp-lints", "mabwiser-lints"),
+    "LinUCB": ("obp-linucb", "mabwiser-linucb", "vw-regcb"), "LinTS": ("obp-lints", "mabwiser-lints"),
     "LogisticTS": ("obp-logistic-ts",),
 }  # fmt: skip
+SAME = ("obp-linucb", "mabwiser-linucb")
+"""Peers whose arms ours must be."""
 _RUNNER = Path(__file__).resolve().parent / "peers" / "run_bandits.py"
 
 
@@ -172,7 +175,7 @@ def ratios(python: Path, seconds: float, repeats: int, speed: Speed) -> tuple[li
             for replications in (1, 256):
                 ours = partial(speed, BANDITS[name], replications, seconds)
                 found.append(paired(name, peer, replications, ours, theirs, repeats))
-            if name == "LinUCB":
+            if peer in SAME:
                 same[peer] = agreement(BANDITS[name], _peer(python, peer, 0.0)["arms"])
     return found, same
 

@@ -1,4 +1,4 @@
-"""Speed of every environment with a random policy, beside RecSim: ``python -m benchmarks.env_speed --json``.
+"""Speed of every environment with a random policy, beside peers: ``python -m benchmarks.env_speed --json``.
 
 What is timed, for each environment at B = 1, 64, 1024 and 16384:
 
@@ -11,11 +11,11 @@ RecSim no more than the shuffle of its own random agent. A batch takes K neighbo
 one draw a user: as random as any slate, because the candidates themselves come in random order. Steps that only reset a
 user are not counted.
 
-RecSim's rows are there if ``python -m benchmarks.peers.setup`` made its environment; its runs and ours at B = 1
+Rows of RecSim and RecoGym are there if ``make bench-peers`` made their environments; their runs and ours at B = 1
 alternate, and ``ratios`` has the quotients. Gymnasium's numpy CartPole is a yardstick for the machine.
 
-Torch runs on one thread, as RecSim does: at these sizes a second one gains little, and threads that wait for each other
-make the speed collapse as soon as another process takes a core.
+Torch runs on one thread, as the peers do: at these sizes a second one gains little, and threads that wait for each
+other make the speed collapse as soon as another process takes a core.
 """
 
 import random
@@ -33,8 +33,8 @@ import torch
 
 import recgym  # noqa: F401  registers the environments
 from benchmarks.measure import Face, Ratio, Row, finish, options, paired, rate, report
-from benchmarks.peers.environments import RECSIM, add_peers_option
-from benchmarks.peers.recsim_env import PEERS, RecSimCase
+from benchmarks.peers.cases import PEERS, PeerCase
+from benchmarks.peers.environments import add_peers_option
 from recgym.arrays import arange, integers
 from recgym.envs import Simulation
 from recgym.seeding import make_generator
@@ -53,13 +53,13 @@ class Case:
         name: how rows name it.
         env_id: its Gymnasium id.
         kwargs: arguments of its construction.
-        peer: RecSim's environment of the same kind and size, if any.
+        peer: the environment of another package of the same kind and size, if any.
     """
 
     name: str
     env_id: str
     kwargs: dict[str, Any] = field(default_factory=dict)
-    peer: RecSimCase | None = None
+    peer: PeerCase | None = None
 
     def make(self, B: int) -> Any:
         """The environment with B users: of ``gym.make`` for one, of ``gym.make_vec`` for more."""
@@ -69,18 +69,20 @@ class Case:
 
 
 CASES: tuple[Case, ...] = (
-    Case("recgym/LongTermSatisfaction-v0", "recgym/LongTermSatisfaction-v0", peer=PEERS[0]),
-    Case("recgym/LongTermSatisfactionRecSim-v0", "recgym/LongTermSatisfactionRecSim-v0", peer=PEERS[0]),
-    Case("recgym/InterestEvolution-v0", "recgym/InterestEvolution-v0", peer=PEERS[1]),
+    *(Case(name, name, peer=PEERS[peer]) for name, peer in (
+        ("recgym/LongTermSatisfaction-v0", "recsim/LongTermSatisfaction"),
+        ("recgym/LongTermSatisfactionRecSim-v0", "recsim/LongTermSatisfaction"),
+        ("recgym/InterestEvolution-v0", "recsim/InterestEvolution(10, 2)"),
+        ("recgym/OrganicBandit-v0", "recogym/reco-gym-v1"),
+    )),
     Case(
         "recgym/InterestEvolution-v0(100, 5)",
         "recgym/InterestEvolution-v0",
         {"num_candidates": 100, "slate_size": 5},
-        peer=PEERS[2],
+        peer=PEERS["recsim/InterestEvolution(100, 5)"],
     ),
     *(Case(name, name) for name in (
-        "recgym/ShortVideo-v0", "recgym/Retention-v0", "recgym/OrganicBandit-v0", "recgym/InterestExploration-v0",
-        "recgym/Relisten-v0",
+        "recgym/ShortVideo-v0", "recgym/Retention-v0", "recgym/InterestExploration-v0", "recgym/Relisten-v0",
     )),
 )  # fmt: skip
 
@@ -169,34 +171,36 @@ def _yardstick(seconds: float) -> Row:
     return Row(f"gymnasium/{env_id}", "gymnasium", B, speed)
 
 
-def _compare(cases: tuple[Case, ...], python: Path, seconds: float, repeats: int) -> list[Ratio]:
-    """Each environment at B = 1 against RecSim's, in turn."""
+def _compare(cases: tuple[Case, ...], root: Path, seconds: float, repeats: int) -> list[Ratio]:
+    """Each environment at B = 1 against its peer's, in turn; peers that are not there are left out."""
+    peers = {case.peer.where for case in cases if case.peer is not None}
+    pythons = {where: python for where in sorted(peers, key=str) if (python := where.chosen(root)) is not None}
     return [
         paired(
             case.name,
             case.peer.name,
             1,
             partial(measure, case, 1, "gymnasium", seconds),
-            partial(case.peer.steps_per_second, python, seconds),
+            partial(case.peer.steps_per_second, pythons[case.peer.where], seconds),
             repeats,
         )
         for case in cases
-        if case.peer is not None
+        if case.peer is not None and case.peer.where in pythons
     ]
 
 
-def run(cases: tuple[Case, ...], python: Path | None, seconds: float, repeats: int) -> tuple[list[Row], list[Ratio]]:
-    """All rows, and the ratios if there is a peer environment.
+def run(cases: tuple[Case, ...], root: Path, seconds: float, repeats: int) -> tuple[list[Row], list[Ratio]]:
+    """All rows, and the ratios to the peers that are there.
 
     Args:
         cases: environments to time.
-        python: interpreter of the peer environment, or None.
+        root: folder of the peers' environments.
         seconds: how long each figure is timed.
         repeats: pairs of runs in each comparison.
     """
     faces: tuple[Face, ...] = ("gymnasium", "core")
     rows = [Row(c.name, face, B, measure(c, B, face, seconds)) for c in cases for B in BATCHES for face in faces]
-    ratios = [] if python is None else _compare(cases, python, seconds, repeats)
+    ratios = _compare(cases, root, seconds, repeats)
     theirs = {
         peer: [speed for r in ratios if r.peer == peer for speed in r.theirs] for peer in (r.peer for r in ratios)
     }
@@ -217,13 +221,12 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--threads must be at least 1, found {args.threads}")
     torch.set_num_threads(args.threads)
     cases = CASES
-    python = RECSIM.chosen(args.peers)
     if args.simulator:
         name = "recgym/LearnedUsers-v0"
         cases = (*cases, Case(name, name, {"simulator": args.simulator}))
     else:
         print("recgym/LearnedUsers-v0 is left out: --simulator names no fitted simulator", file=sys.stderr)
-    rows, ratios = run(cases, python, *((0.15, 2) if args.quick else (2.0, 5)))
+    rows, ratios = run(cases, args.peers, *((0.15, 2) if args.quick else (2.0, 5)))
     body = report(rows, ratios)
     return finish("env_speed", body, args, _table(rows, ratios))
 

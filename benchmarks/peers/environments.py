@@ -15,8 +15,8 @@ from pathlib import Path
 from recgym.files import read_json, write_json
 
 __all__ = [
-    "BANDITS", "DEFAULT_ROOT", "ENVIRONMENTS", "MARKER", "RECBOLE", "RECSIM", "Environment", "add_peers_option",
-    "python_of",
+    "BANDITS", "DEFAULT_ROOT", "ENVIRONMENTS", "MARKER", "RECBOLE", "RECOGYM", "RECSIM", "Environment",
+    "add_peers_option", "python_of",
 ]  # fmt: skip
 
 DEFAULT_ROOT = Path(__file__).resolve().parents[2] / ".venv-peers"
@@ -95,11 +95,21 @@ class Environment:
 
 RECSIM = Environment("recsim", ("recsim==0.2.4", "numpy==2.3.5", "six==1.17.0"), alone=True)
 """RecSim asks for any numpy; on this one it is as fast as on numpy 1 or faster."""
-BANDITS = Environment("bandits", (_TORCH, "obp==0.4.1", "mabwiser==2.7.4", "pandas==2.3.3", "numpy==2.4.6"))
-"""The Open Bandit Pipeline, which does not run on pandas 3, and MABWiser."""
+RECOGYM = Environment(
+    "recogym",
+    ("recogym==0.1.3.0", "numpy==2.2.6", "numba==0.61.2", "llvmlite==0.44.0", "scipy==1.15.3", "tqdm==4.67.1",
+     "pandas==2.3.3", "python-dateutil==2.9.0.post0", "pytz==2025.2", "tzdata==2025.2", "six==1.17.0"),
+    alone=True,
+)  # fmt: skip
+"""RecoGym and what its environments use; its agents would ask for TensorFlow."""
+BANDITS = Environment(
+    "bandits",
+    (_TORCH, "obp==0.4.1", "mabwiser==2.7.4", "vowpalwabbit==9.11.9", "pandas==2.3.3", "numpy==2.4.6"),
+)
+"""The Open Bandit Pipeline, which does not run on pandas 3, MABWiser and Vowpal Wabbit."""
 RECBOLE = Environment("recbole", (_TORCH, "recbole==1.2.1", "pandas==2.3.3", "numpy==1.26.4"))
 """RecBole does not run on numpy 2."""
-ENVIRONMENTS = (RECSIM, BANDITS, RECBOLE)
+ENVIRONMENTS = (RECSIM, RECOGYM, BANDITS, RECBOLE)
 
 
 def add_peers_option(parser: argparse.ArgumentParser) -> None:

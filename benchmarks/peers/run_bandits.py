@@ -1,4 +1,4 @@
-"""Time a bandit of the Open Bandit Pipeline or of MABWiser; runs on the Python of an environment that has them.
+"""Time a bandit of another package; runs on the Python of an environment that has them all.
 
 ``python run_bandits.py --bandit obp-linucb --arms 20 --width 20 --seconds 3`` prints one JSON object: rounds a second,
 a round being one choice and one update, and the arms of the first rounds. Rounds depend on numpy's ``default_rng``
@@ -45,6 +45,29 @@ def _obp(policy: Any) -> tuple[Callable[[Any], int], Callable[[Any, int, float],
     return select, learn
 
 
+def _vowpal_wabbit(arms: int, width: int) -> tuple[Callable[[Any], int], Callable[[Any, int, float], None]]:
+    """RegCB's optimistic form: a linear model of the cost of each arm, and the arm of the lowest lower bound."""
+    from vowpalwabbit import Workspace
+
+    flags = "--cb_explore_adf --regcb --regcbopt --mellowness 0.1 --cb_type mtr --interactions SA --ignore_linear SA"
+    workspace = Workspace(f"{flags} --quiet --random_seed 1")
+    names, actions = [f"f{i}" for i in range(width)], [f"|A a{arm}" for arm in range(arms)]
+    asked: list[str] = []
+
+    def select(row: Any) -> int:
+        features = " ".join(f"{name}:{value:.6f}" for name, value in zip(names, row[0].tolist(), strict=True))
+        asked[:] = [f"shared |S {features}", *actions]
+        chances = workspace.predict(asked)
+        return max(range(arms), key=chances.__getitem__)
+
+    def learn(row: Any, arm: int, reward: float) -> None:
+        told = asked.copy()
+        told[1 + arm] = f"0:{1 - reward}:1 {actions[arm]}"
+        workspace.learn(told)
+
+    return select, learn
+
+
 def make(name: str, arms: int, width: int) -> tuple[Callable[[Any], int], Callable[[Any, int, float], None]]:
     """How a bandit chooses and learns."""
     if name.startswith("mabwiser"):
@@ -52,6 +75,8 @@ def make(name: str, arms: int, width: int) -> tuple[Callable[[Any], int], Callab
 
         policies = {"mabwiser-linucb": LearningPolicy.LinUCB, "mabwiser-lints": LearningPolicy.LinTS}
         return _mabwiser(policies[name](alpha=1.0, l2_lambda=1.0), arms, width)
+    if name == "vw-regcb":
+        return _vowpal_wabbit(arms, width)
     from obp.policy import LinTS, LinUCB, LogisticTS
 
     if name == "obp-linucb":
@@ -63,7 +88,7 @@ def make(name: str, arms: int, width: int) -> tuple[Callable[[Any], int], Callab
 
 def main() -> None:
     """Read the flags, time one bandit, print the rate, the first arms and the versions."""
-    names = ["obp-linucb", "obp-lints", "obp-logistic-ts", "mabwiser-linucb", "mabwiser-lints"]
+    names = ["obp-linucb", "obp-lints", "obp-logistic-ts", "mabwiser-linucb", "mabwiser-lints", "vw-regcb"]
     parser = argparse.ArgumentParser(description="Rounds per second of one bandit.")
     parser.add_argument("--bandit", choices=names, required=True)
     parser.add_argument("--arms", type=int, default=20)
@@ -80,7 +105,9 @@ def main() -> None:
         chosen.append(arm)
         step += 1
     seconds = time.perf_counter() - start
-    versions = {name: version(name) for name in ("obp", "mabwiser", "numpy")} | {"python": sys.version.split()[0]}
+    versions = {name: version(name) for name in ("obp", "mabwiser", "vowpalwabbit", "numpy")} | {
+        "python": sys.version.split()[0]
+    }
     print(
         json.dumps({"rounds_per_s": step / seconds, "arms": [int(arm) for arm in chosen[:KEPT]], "versions": versions})
     )

@@ -56,7 +56,7 @@ def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
 def test_an_unknown_name_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         setup.main(["--root", str(tmp_path), "recsin"])
-    assert "there is no environment recsin; there are recsim, bandits, recbole" in capsys.readouterr().err
+    assert "there is no environment recsin; there are recsim, recogym, bandits, recbole" in capsys.readouterr().err
 
 
 def test_without_packages_it_says_so(

@@ -1,4 +1,4 @@
-"""Stand-in for gym: RecSim's environment derives from ``Env`` and overrides all that stepping uses."""
+"""Stand-in for gym: environments of peers derive from ``Env`` and override all that stepping uses."""
 
 
 class Env:

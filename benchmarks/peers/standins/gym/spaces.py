@@ -1,1 +1,8 @@
-"""Only named by an import: RecSim builds spaces when asked for them, not while stepping."""
+"""Spaces are named, and made when an environment begins; stepping does not look at them."""
+
+
+class Discrete:
+    """So many actions."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
