@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -95,17 +96,16 @@ def epochs(users: int, sessions: int, num_items: int, repeats: int) -> list[Timi
     log = distinct_sessions(actr_log(world, users, sessions, seed=0), gap_s=3600.0)
     rows = []
     for what, config in (("PISA", PISAConfig()), ("SASRec over sessions", PISAConfig.session_sasrec())):
-        clock: list[float] = []
-        processor: list[float] = []
-
-        def passed(epoch: Epoch, clock: list[float] = clock, processor: list[float] = processor) -> None:
-            clock.append(epoch.seconds)
-            processor.append(time.process_time())
-
-        fit_pisa(replace(config, epochs=repeats + 1), log, 0, progress=passed)
+        ended: list[tuple[float, float]] = []  # each epoch's seconds by the clock; the processor's when it was over
+        fit_pisa(replace(config, epochs=repeats + 1), log, 0, progress=partial(_passed, ended))
+        clock, processor = zip(*ended, strict=True)
         spent = (1e3 * min(clock[1:]), 1e3 * float(np.diff(processor).min()))
         rows.append(Timing(f"epoch of {what}", users, 10 * sessions, num_items, *spent))
     return rows
+
+
+def _passed(ended: list[tuple[float, float]], epoch: Epoch) -> None:
+    ended.append((epoch.seconds, time.process_time()))
 
 
 def main(arguments: list[str] | None = None) -> int:

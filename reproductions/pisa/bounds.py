@@ -8,6 +8,7 @@ from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
 from recgym.encoders.activation import base_level, partial_matching
+from recgym.encoders.repeat.past import events_of
 from recgym.seeding import make_generator
 from recgym.simulators.actr.making import make_items, make_people
 from recgym.simulators.actr.world import ACTRItems, ACTRMemory
@@ -76,13 +77,11 @@ class OwnLaw:
     ) -> Float32[Tensor, "B N"]:
         """See :class:`recgym.evaluation.ranking.Recommender`."""
         assert query_time_s is not None
-        assert history.time_s is not None
         n, law = self.num_items, self.memory
-        ids = torch.where(history.mask, history.items, n)
-        base = base_level(ids, history.time_s, history.mask, query_time_s, n, law.decay)
-        before = torch.where(self._newest_session(history), ids, n)
-        embeddings = torch.from_numpy(self.items.embeddings)
-        activation = base.level + law.matching * partial_matching(embeddings, ids, before, before < n)
+        events = events_of(history, n, history.items.shape[1], self.pause_s)
+        ids, embeddings = events.items, torch.from_numpy(self.items.embeddings)
+        base = base_level(*events[:3], query_time_s, n, law.decay)
+        activation = base.level + law.matching * partial_matching(embeddings, ids, ids, events.last_session)
         logits = torch.where(base.newest, activation / law.noise, -torch.inf)
         explore = torch.full((len(ids), 1), law.threshold / law.noise)
         chance = torch.cat([logits, explore], 1).softmax(1)
@@ -90,13 +89,6 @@ class OwnLaw:
         appeal = torch.from_numpy(self.items.popularity).log() + law.appeal * self.taste[users] @ embeddings.T
         new = appeal.softmax(1) * (known == 0)
         return known + chance[:, -1:] * new / new.sum(1, keepdim=True).clamp(min=1e-12)
-
-    def _newest_session(self, history: History) -> Tensor:
-        """Which events belong to the last session."""
-        assert history.time_s is not None
-        opens = history.time_s.diff(dim=1, prepend=history.time_s[:, :1]) > self.pause_s
-        later = opens.flip(1).cumsum(1).flip(1) - opens.int()  # sessions that begin after the event
-        return torch.where(later == 0, history.mask, False)
 
 
 def _chance(cut: Cut, seed: int) -> Fitted:
